@@ -1,0 +1,78 @@
+"""Attributes in the Admin API."""
+
+from drf_spectacular.utils import extend_schema
+from msgspec import UNSET, Struct, UnsetType
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from api.admin_api.resources import PAGE, Patch, Resource, given_fields, one_of
+from api.openapi import body_of, created_of, errors, json_of, updated_of
+from core.services import create_checked, update_checked
+from users.models import Attribute, AttributeType
+from users.render import AdminAttributeJson, render_admin_attribute
+
+
+class AttributeItem(Struct, rename="camel", frozen=True):
+    """An attribute to make."""
+
+    name: str
+    key: str
+    type: str
+
+
+class AttributePatch(Patch, rename="camel", frozen=True, kw_only=True):
+    """A change of an attribute; its key and type are for ever."""
+
+    name: str | UnsetType = UNSET
+
+
+def _attributes() -> Resource[Attribute]:
+    return Resource("Attribute", Attribute.objects.all(), render_admin_attribute)
+
+
+class AttributesView(APIView):
+    """All attributes."""
+
+    @extend_schema(
+        summary="List attributes",
+        parameters=PAGE,
+        responses={200: json_of(list[AdminAttributeJson]), **errors(401, 422)},
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of attributes."""
+        return _attributes().list(request)
+
+    @extend_schema(
+        summary="Create attributes",
+        request=body_of(list[AttributeItem]),
+        responses={**created_of(AdminAttributeJson), **errors(400, 401, 422)},
+    )
+    def post(self, request: Request) -> Response:
+        """Make up to 100 attributes."""
+        return _attributes().create(request, AttributeItem, _create_attribute)
+
+    @extend_schema(
+        summary="Update attributes",
+        request=body_of(list[AttributePatch]),
+        responses={**updated_of(AdminAttributeJson), **errors(400, 401, 422)},
+    )
+    def patch(self, request: Request) -> Response:
+        """Change up to 100 attributes."""
+        return _attributes().update(
+            request, AttributePatch, lambda row, item: update_checked(row, **given_fields(item))
+        )
+
+
+class AttributeView(APIView):
+    """One attribute."""
+
+    @extend_schema(summary="Get an attribute", responses={200: json_of(AdminAttributeJson), **errors(401, 404, 422)})
+    def get(self, request: Request, id: str) -> Response:  # noqa: A002 - the path's name
+        """Return an attribute."""
+        return _attributes().get(id)
+
+
+def _create_attribute(item: AttributeItem) -> AdminAttributeJson:
+    one_of("type", item.type, AttributeType.values)
+    return render_admin_attribute(create_checked(Attribute, **given_fields(item)))

@@ -1,0 +1,83 @@
+"""Metrics in the Admin API."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from msgspec import UNSET, Struct, UnsetType
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from api.admin_api.resources import PAGE, Patch, Resource, given_fields, one_of
+from api.openapi import body_of, created_of, errors, json_of, updated_of
+from core.services import create_checked, update_checked
+from metrics.models import Metric, UnitType
+from metrics.render import AdminMetricJson, render_admin_metric
+
+
+class MetricItem(Struct, rename="camel", frozen=True):
+    """A metric to make."""
+
+    name: str
+    key: str
+    unit_type: str | UnsetType = UNSET
+    units: str | UnsetType = UNSET
+
+
+class MetricPatch(Patch, rename="camel", frozen=True, kw_only=True):
+    """A change of a metric; its key is for ever."""
+
+    name: str | UnsetType = UNSET
+    unit_type: str | UnsetType = UNSET
+    units: str | UnsetType = UNSET
+
+
+def _metrics() -> Resource[Metric]:
+    return Resource("Metric", Metric.objects.all(), render_admin_metric)
+
+
+class MetricsView(APIView):
+    """All metrics."""
+
+    @extend_schema(
+        summary="List metrics", parameters=PAGE, responses={200: json_of(list[AdminMetricJson]), **errors(401, 422)}
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of metrics."""
+        return _metrics().list(request)
+
+    @extend_schema(
+        summary="Create metrics",
+        request=body_of(list[MetricItem]),
+        responses={**created_of(AdminMetricJson), **errors(400, 401, 422)},
+    )
+    def post(self, request: Request) -> Response:
+        """Make up to 100 metrics."""
+        return _metrics().create(
+            request, MetricItem, lambda item: render_admin_metric(create_checked(Metric, **_metric_fields(item)))
+        )
+
+    @extend_schema(
+        summary="Update metrics",
+        request=body_of(list[MetricPatch]),
+        responses={**updated_of(AdminMetricJson), **errors(400, 401, 422)},
+    )
+    def patch(self, request: Request) -> Response:
+        """Change up to 100 metrics."""
+        return _metrics().update(request, MetricPatch, lambda row, item: update_checked(row, **_metric_fields(item)))
+
+
+class MetricView(APIView):
+    """One metric."""
+
+    @extend_schema(summary="Get a metric", responses={200: json_of(AdminMetricJson), **errors(401, 404, 422)})
+    def get(self, request: Request, id: str) -> Response:  # noqa: A002 - the path's name
+        """Return a metric."""
+        return _metrics().get(id)
+
+
+def _metric_fields(item: MetricItem | MetricPatch) -> dict[str, Any]:
+    fields = given_fields(item)
+    if "unit_type" in fields:
+        one_of("unitType", fields["unit_type"], UnitType.values)
+    return fields

@@ -1,0 +1,170 @@
+"""What the Admin API's resources share: lists, single rows, up to 100 items a call with an issue for each bad one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NotRequired, TypedDict, TypeVar
+from uuid import UUID
+
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from msgspec import UNSET, Raw, Struct
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.bodies import read_body, read_part
+from api.errors import ApiError, invalid, not_found
+from api.openapi import whole_number_parameter
+from api.parameters import whole_number
+from core.models import Configuration, ConfigurationStatus
+from core.services import messages_by_field
+
+ITEMS_MAX: Final = 100
+LIST_DEFAULT: Final = 10
+PAGE: Final = [
+    whole_number_parameter("limit", 1, ITEMS_MAX, LIST_DEFAULT, "How many to return."),
+    whole_number_parameter("skip", 0, None, 0, "How many to pass over from the start."),
+]
+
+WIRE_NAMES: Final = {
+    "metric": "metricId",
+    "badge_url": "badge.url",
+    "user_filters": "userAttributes",
+    "event_filters": "eventAttributes",
+}
+"""The fields that the wire calls by another name than the tables do, beyond camelCase."""
+
+Row = TypeVar("Row", bound=Configuration)
+
+
+class IssueJson(TypedDict):
+    """What was wrong with one item: found by its index when creating, by its id when updating."""
+
+    id: NotRequired[str]
+    index: NotRequired[int]
+    severity: str
+    message: str
+
+
+class Patch(Struct, rename="camel", frozen=True):
+    """An item that changes a row; the fields given change."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Resource(Generic[Row]):
+    """Rows of one kind: `what` they are called, which there are, what they look like."""
+
+    what: str
+    rows: QuerySet[Row]
+    render: Callable[[Row], Any]
+
+    def list(self, request: Request) -> Response:
+        """Answer with a page of the rows, in the order of creation."""
+        limit = whole_number(request, "limit", least=1, most=ITEMS_MAX, default=LIST_DEFAULT)
+        skip = whole_number(request, "skip", least=0, default=0)
+        rows = self._live().order_by("created", "id")[skip : skip + limit]
+        return Response([self.render(row) for row in rows])
+
+    def get(self, id_: str) -> Response:
+        """Answer with one row."""
+        return Response(self.render(self.find(id_)))
+
+    def find(self, id_: str) -> Row:
+        """Return one row. Raises ApiError."""
+        row = self._live().filter(id=parse_id(id_)).first()
+        if row is None:
+            raise not_found(self.what, id_)
+        return row
+
+    def create(self, request: Request, type_: type[Any], create: Callable[[Any], Any]) -> Response:
+        """Make what `create` returns the wire's shape of, for each item that is a valid `type_`."""
+        created, issues = [], []
+        for index, raw in enumerate(_items(request)):
+            try:
+                created.append(_attempt(create, raw, type_))
+            except ApiError as error:
+                issues.append(IssueJson(index=index, severity="error", message=error.message))
+        return Response({"created": created, "issues": issues}, status=201 if created else 200)
+
+    def update(self, request: Request, type_: type[Any], update: Callable[[Row, Any], Row]) -> Response:
+        """Change the row of each item that is a valid `type_`, under the row's lock."""
+
+        def change(item: Any) -> Any:  # noqa: ANN401 - the type is the caller's
+            row = self._live().select_for_update(of=("self",)).filter(id=parse_id(item.id)).first()
+            if row is None:
+                raise not_found(f"{self.what} by ID", item.id)
+            return self.render(update(row, item))
+
+        updated, issues = [], []
+        for index, raw in enumerate(_items(request)):
+            try:
+                updated.append(_attempt(change, raw, type_))
+            except ApiError as error:
+                issues.append(_update_issue(raw, index, error.message))
+        return Response({"updated": updated, "issues": issues})
+
+    def _live(self) -> QuerySet[Row]:
+        return self.rows.exclude(status=ConfigurationStatus.ARCHIVED)
+
+
+def parse_id(text: str, name: str = "id") -> UUID:
+    """Return the UUID. Raises ApiError."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise invalid(f"{name} must be a valid UUID.") from error
+
+
+def _items(request: Request) -> list[Raw]:
+    items = read_body(request._request, list[Raw])
+    if len(items) > ITEMS_MAX:
+        raise invalid(f"The body must have at most {ITEMS_MAX} items.")
+    return items
+
+
+def _attempt(do: Callable[[Any], Any], raw: Raw, type_: type[Any]) -> Any:  # noqa: ANN401
+    """Do it for one item, in a transaction of its own. Raises ApiError with the sentence for the item's issue."""
+    item = read_part(raw, type_)
+    try:
+        with transaction.atomic():
+            return do(item)
+    except ValidationError as error:
+        raise invalid(_sentence(error)) from error
+    except IntegrityError as error:
+        raise invalid("This collides with a change made at the same moment; read it again and retry.") from error
+
+
+def _update_issue(raw: Raw, index: int, message: str) -> IssueJson:
+    try:
+        return IssueJson(id=read_part(raw, Patch).id, severity="error", message=message)
+    except ApiError:
+        return IssueJson(index=index, severity="error", message=message)
+
+
+def _sentence(error: ValidationError) -> str:
+    """Return one sentence for each field, in the wire's names."""
+    return " ".join(
+        text if name == NON_FIELD_ERRORS else f"{_wire_name(name)}{' ' if text[0].islower() else ': '}{text}"
+        for name, texts in messages_by_field(error).items()
+        for text in texts
+    )
+
+
+def _wire_name(field: str) -> str:
+    *path, name = field.split(".")
+    first, *rest = name.split("_")
+    return ".".join([*path, WIRE_NAMES.get(name, first + "".join(part.capitalize() for part in rest))])
+
+
+def given_fields(item: Struct) -> dict[str, Any]:
+    """Return the fields that an item gives, but for its id, by the names of the tables."""
+    values = {name: getattr(item, name) for name in item.__struct_fields__ if name != "id"}
+    return {name: value for name, value in values.items() if value is not UNSET}
+
+
+def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise ApiError, naming what is allowed, where `value` is something else."""
+    if value not in allowed:
+        raise invalid(f"{name} must be {' or '.join(allowed)}.")

@@ -1,0 +1,146 @@
+"""The Application API but for events: users, their metrics and points."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from api.authentication import caller
+from api.bodies import IdentifiedUser, UserFields, read_body, user_changes
+from api.errors import invalid, not_found, rejection
+from api.openapi import body_of, errors, json_of, whole_number_parameter
+from api.parameters import whole_number
+from engine.inputs import IdentifyInput
+from engine.outcomes import Accepted, Rejected
+from engine.pipeline import process
+from metrics.render import MetricJson, render_metric
+from metrics.store import read_metrics, read_totals
+from points.render import (
+    SystemWithTriggersJson,
+    UserPointsJson,
+    render_system_with_triggers,
+    render_user_points,
+)
+from points.store import read_balance, read_newest_awards, read_system, read_triggers
+from users.models import EXTERNAL_ID_LENGTH_MAX, EndUser
+from users.render import UserJson, render_user
+from users.rules import UserChanges
+from users.store import read_user, user_of
+
+
+class UsersView(APIView):
+    """All users."""
+
+    @extend_schema(
+        summary="Identify a user",
+        request=body_of(IdentifiedUser),
+        responses={201: json_of(UserJson), **errors(400, 401, 422)},
+    )
+    def post(self, request: Request) -> Response:
+        """Make a user known, or change one who is; only the fields given change."""
+        body = read_body(request._request, IdentifiedUser)
+        return Response(_identify(request, user_changes(body.id, body)), status=201)
+
+
+class UserView(APIView):
+    """One user."""
+
+    @extend_schema(summary="Get a user", responses={200: json_of(UserJson), **errors(401, 404)})
+    def get(self, request: Request, user_id: str) -> Response:
+        """Return a user."""
+        return Response(render_user(user_of(_user(user_id))))
+
+    @extend_schema(
+        summary="Identify a user by id",
+        request=body_of(UserFields),
+        responses={200: json_of(UserJson), **errors(400, 401, 422)},
+    )
+    def put(self, request: Request, user_id: str) -> Response:
+        """Make a user known, or change one who is; only the fields given change."""
+        fields = read_body(request._request, UserFields)
+        return Response(_identify(request, user_changes(_checked(user_id), fields)))
+
+    @extend_schema(
+        summary="Update a user",
+        request=body_of(UserFields),
+        responses={200: json_of(UserJson), **errors(400, 401, 404, 422)},
+    )
+    def patch(self, request: Request, user_id: str) -> Response:
+        """Change a user who is known; only the fields given change."""
+        fields = read_body(request._request, UserFields)
+        return Response(_identify(request, user_changes(_checked(user_id), fields), must_exist=True))
+
+
+class UserMetricsView(APIView):
+    """A user's metrics."""
+
+    @extend_schema(summary="Get a user's metrics", responses={200: json_of(list[MetricJson]), **errors(401, 404)})
+    def get(self, request: Request, user_id: str) -> Response:
+        """Return the user's totals of all active metrics, those still at 0 too."""
+        totals = read_totals(_user(user_id))
+        return Response([render_metric(metric, totals.get(metric.id)) for metric in read_metrics()])
+
+
+class UserMetricView(APIView):
+    """A user's metric."""
+
+    @extend_schema(summary="Get a user's metric", responses={200: json_of(MetricJson), **errors(401, 404)})
+    def get(self, request: Request, user_id: str, key: str) -> Response:
+        """Return the user's total of one metric."""
+        totals = read_totals(_user(user_id))
+        for metric in read_metrics(key=key):
+            return Response(render_metric(metric, totals.get(metric.id)))
+        raise not_found("Metric", key)
+
+
+class UserPointsView(APIView):
+    """A user's points."""
+
+    @extend_schema(
+        summary="Get a user's points",
+        parameters=[whole_number_parameter("awards", 1, 100, 10, "How many of the newest awards to return.")],
+        responses={200: json_of(UserPointsJson), **errors(401, 404, 422)},
+    )
+    def get(self, request: Request, user_id: str, key: str) -> Response:
+        """Return what the user holds in a points system, and the newest awards."""
+        count = whole_number(request, "awards", least=1, most=100, default=10)
+        user, system = _user(user_id), read_system(key)
+        if system is None:
+            raise not_found("Points system", key)
+        balance = read_balance(user, system)
+        return Response(render_user_points(system, balance, read_newest_awards(user, system, count)))
+
+
+class PointsView(APIView):
+    """A points system."""
+
+    @extend_schema(summary="Get a points system", responses={200: json_of(SystemWithTriggersJson), **errors(401, 404)})
+    def get(self, request: Request, key: str) -> Response:
+        """Return a points system and its active triggers."""
+        system = read_system(key)
+        if system is None:
+            raise not_found("Points system", key)
+        return Response(render_system_with_triggers(system, read_triggers(system)))
+
+
+def _user(external_id: str) -> EndUser:
+    user = read_user(external_id)
+    if user is None:
+        raise not_found("User", external_id)
+    return user
+
+
+def _checked(external_id: str) -> str:
+    if not 1 <= len(external_id) <= EXTERNAL_ID_LENGTH_MAX or "\x00" in external_id:
+        raise invalid("The user's id must have 1 to 255 characters, none of them NUL.")
+    return external_id
+
+
+def _identify(request: Request, changes: UserChanges, *, must_exist: bool = False) -> UserJson:
+    given = IdentifyInput(changes, must_exist=must_exist, api_key_id=caller(request).key.id)
+    outcome = process([given]).outcomes[0]
+    if isinstance(outcome, Rejected):
+        raise rejection(outcome)
+    if not isinstance(outcome, Accepted):
+        raise TypeError("Identifying a user has no replays.")
+    return render_user(outcome.user)

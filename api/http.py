@@ -1,0 +1,31 @@
+"""Reading bodies and writing answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.renderers import BaseRenderer
+
+from core.json import encode
+
+
+def json_response(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """Return an answer with `value` as JSON."""
+    return HttpResponse(encode(value), status=status, content_type="application/json", headers=headers)
+
+
+class ExactJsonRenderer(BaseRenderer):
+    """JSON with exact decimals, for Django REST framework's answers."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: Any,  # noqa: ANN401 - any JSON value
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return `data` as JSON."""
+        return encode(data)

@@ -1,0 +1,50 @@
+"""The API's way in: past sessions, CSRF and messages, which it has no use for, and with its own shape of errors."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from django.core.signals import got_request_exception
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
+
+from api.errors import ApiError, answer_exception
+
+logger = logging.getLogger(__name__)
+
+API_PREFIXES: Final = ("/v1/", "/admin-api/")
+
+
+class ApiMiddleware:
+    """Answers the API's paths itself; all others go on to Django's middleware."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request."""
+        if request.path_info.startswith(API_PREFIXES):
+            return self._answer(request)
+        return self.get_response(request)
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        try:
+            match = resolve(request.path_info)
+            request.resolver_match = match
+            response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+            if hasattr(response, "render"):
+                response.render()
+            return response
+        except Resolver404:
+            return ApiError(404, f"There is nothing at {request.path_info}.").response()
+        except (OperationalError, InterfaceError):
+            logger.exception("The database does not answer.")
+            return ApiError(503, "The database is away; try again soon.", retry_after_s=1).response()
+        except Exception as error:
+            return answer_exception(error) or self._fail(request)
+
+    def _fail(self, request: HttpRequest) -> HttpResponse:
+        logger.exception("%s %s failed.", request.method, request.path_info)
+        got_request_exception.send(sender=type(self), request=request)
+        return ApiError(500, "Something went wrong here; the server's log says what.").response()

@@ -1,0 +1,46 @@
+"""The contract's paths that Pointsmith does not serve (yet): an honest 404 instead of a riddle."""
+
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, re_path
+
+from api.authentication import authenticate_event
+from api.errors import ApiError
+
+NOT_OFFERED: Final = (
+    (r"v1/achievements(/.*)?", "The achievements API"),
+    (r"v1/streaks", "The streaks API"),
+    (r"v1/leaderboards(/.*)?", "The leaderboards API"),
+    (r"v1/points/[^/]+/summary", "The points summary"),
+    (r"v1/points/[^/]+/boosts", "The boosts API"),
+    (r"v1/points/[^/]+/(levels|level-summary)", "The levels API"),
+    (r"v1/users/.+/preferences", "The preferences API"),
+    (r"v1/users/.+/wrapped", "Wrapped"),
+    (r"v1/users/.+/achievements", "The achievements API"),
+    (r"v1/users/.+/streak", "The streaks API"),
+    (r"v1/users/.+/leaderboards/[^/]+", "The leaderboards API"),
+    (r"v1/users/.+/points/[^/]+/boosts", "The boosts API"),
+    (r"v1/users/.+/(metrics|points)/[^/]+/event-summary", "The event summary"),
+    (r"admin-api/v1/achievements(/.*)?", "The achievements API"),
+    (r"admin-api/v1/leaderboards(/.*)?", "The leaderboards API"),
+    (r"admin-api/v1/streaks/.*", "Streak administration"),
+    (r"admin-api/v1/metrics/events", "The batch events API"),
+    (r"admin-api/v1/points/[^/]+/boosts(/.*)?", "The boosts API"),
+    (r"admin-api/v1/points/[^/]+/levels(/.*)?", "The levels API"),
+    (r"admin-api/v1/application-api-keys(/.*)?", "The application keys API"),
+    (r"admin-api/v1/tenants(/.*)?", "The tenants API"),
+    (r"admin-api/v1/environments(/.*)?", "The environments API"),
+    (r"admin-api/v1/settings(/.*)?", "The settings API"),
+)
+
+
+def not_offered(request: HttpRequest, *_: str, what: str, **__: str) -> HttpResponse:
+    """Answer that Pointsmith does not have this part of the contract."""
+    authenticate_event(request)
+    raise ApiError(404, f"{what} is not offered by Pointsmith.")
+
+
+def urlpatterns() -> list[URLPattern]:
+    """Return a path for each of them."""
+    return [re_path(rf"^{pattern}$", not_offered, {"what": what}) for pattern, what in NOT_OFFERED]

@@ -1,0 +1,137 @@
+"""The API reference: schemas from the types that read the bodies and write the answers, so it cannot drift."""
+
+from typing import Any, Final
+
+import msgspec
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+
+from api.bodies import EventBody
+from engine.render import EventJson
+
+_COMPONENTS: Final[dict[str, Any]] = {
+    "Error": {
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {"type": "string", "description": "What is wrong and what is allowed, in one sentence."},
+            "code": {"type": "string", "description": "`out_of_points` where a trigger blocked the event."},
+        },
+    },
+    "Issue": {
+        "type": "object",
+        "required": ["severity", "message"],
+        "properties": {
+            "index": {"type": "integer", "description": "Which item of the request, from 0."},
+            "id": {"type": "string", "description": "The id that the item gave, when updating."},
+            "severity": {"type": "string", "enum": ["error"]},
+            "message": {"type": "string", "description": "Which field is wrong and what is allowed."},
+        },
+    },
+}
+_ERRORS: Final = {
+    400: "The body is not readable JSON.",
+    401: "The key is missing, unknown or revoked.",
+    404: "It does not exist.",
+    422: "The request is not valid.",
+}
+
+
+def schema_of(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type that msgspec knows
+    """Return the JSON schema of a type, whose named parts become components of the reference."""
+    (schema,), components = msgspec.json.schema_components([type_], ref_template="#/components/schemas/{name}")
+    _COMPONENTS.update(_with_numbers(components))
+    numbered: dict[str, Any] = _with_numbers(schema)
+    return numbered
+
+
+def _with_numbers(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    """Return the schema with decimals as the numbers that they are on the wire, not as msgspec's strings."""
+    if isinstance(schema, list):
+        return [_with_numbers(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if {"type": "string", "format": "decimal"} in schema.get("anyOf", []):
+        return {"type": "number"}
+    return {name: _with_numbers(value) for name, value in schema.items()}
+
+
+def body_of(type_: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return a request body of this type, for `extend_schema`."""
+    return {"application/json": schema_of(type_)}
+
+
+def json_of(type_: Any, description: str = "") -> OpenApiResponse:  # noqa: ANN401
+    """Return an answer of this type, for `extend_schema`."""
+    return OpenApiResponse(schema_of(type_), description=description)
+
+
+def errors(*statuses: int) -> dict[int, OpenApiResponse]:
+    """Return the errors that an operation can answer, for `extend_schema`."""
+    reference = {"$ref": "#/components/schemas/Error"}
+    return {status: OpenApiResponse(reference, description=_ERRORS[status]) for status in statuses}
+
+
+def created_of(type_: Any) -> dict[int, OpenApiResponse]:  # noqa: ANN401
+    """Return the answers of creating up to 100 items, for `extend_schema`."""
+    answer = _many("created", type_)
+    return {
+        201: OpenApiResponse(answer, description="At least one was created."),
+        200: OpenApiResponse(answer, description="None was created; the issues say why."),
+    }
+
+
+def updated_of(type_: Any) -> dict[int, OpenApiResponse]:  # noqa: ANN401
+    """Return the answer of updating up to 100 items, for `extend_schema`."""
+    return {200: OpenApiResponse(_many("updated", type_), description="What was updated, and an issue for each other.")}
+
+
+def _many(name: str, type_: Any) -> dict[str, Any]:  # noqa: ANN401
+    issues = {"type": "array", "items": {"$ref": "#/components/schemas/Issue"}}
+    return {
+        "type": "object",
+        "required": [name, "issues"],
+        "properties": {name: {"type": "array", "items": schema_of(type_)}, "issues": issues},
+    }
+
+
+def whole_number_parameter(name: str, least: int, most: int | None, default: int, description: str) -> OpenApiParameter:
+    """Return a query parameter that is a whole number, for `extend_schema`."""
+    limits = {"type": "integer", "minimum": least, "default": default} | ({"maximum": most} if most else {})
+    return OpenApiParameter(name, limits, description=description)
+
+
+def _event_operation() -> dict[str, Any]:
+    """Return the description of the one operation that Django REST framework does not serve."""
+    answer = {"application/json": {"schema": schema_of(EventJson)}}
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {
+        "operationId": "v1_metrics_event_create",
+        "summary": "Report an event",
+        "description": "Store what a user did and answer with everything that it changed.",
+        "tags": ["v1"],
+        "security": [{"ApiKeyAuth": []}],
+        "parameters": [
+            {"name": "key", "in": "path", "required": True, "schema": {"type": "string"}},
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "Of all events of a user and metric with one key, exactly one counts.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            },
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema_of(EventBody)}}},
+        "responses": {
+            "201": {"description": "The event was stored.", "content": answer},
+            "202": {"description": "Its idempotency key was used before: nothing changed.", "content": answer},
+            **{str(status): {"description": text, "content": error} for status, text in _ERRORS.items()},
+        },
+    }
+
+
+def complete_schema(result: dict[str, Any], generator: SchemaGenerator, **_: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Add the event and the components to the reference. drf-spectacular calls this last."""
+    result["paths"]["/v1/metrics/{key}/event"] = {"post": _event_operation()}
+    result["components"].setdefault("schemas", {}).update(_COMPONENTS)
+    result["paths"] = dict(sorted(result["paths"].items()))
+    return result

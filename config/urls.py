@@ -1,0 +1,17 @@
+"""Every address of the server."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from core.health import healthz, readyz
+from core.media import serve_media
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("media/<path:name>", serve_media),
+    path("", include("api.urls")),
+]

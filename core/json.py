@@ -1,0 +1,30 @@
+"""JSON as the wire wants it: numbers exact, times in ISO 8601 with a Z."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    """Return `value` as JSON. Decimals become numbers, written out exactly."""
+    return _encoder.encode(value)
+
+
+def plain_number(number: Decimal) -> int | Decimal:
+    """Return `number` without trailing zeros, whole numbers as integers: 5, not 5.000000000."""
+    whole = int(number)
+    return whole if whole == number else number.normalize()
+
+
+def iso_instant(instant: datetime) -> str:
+    """Return `instant` in UTC as `2026-01-31T09:00:00.123Z`: milliseconds, as the contract's examples have them."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def encode_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return `value` as JSON text, for a parameter of SQL."""
+    return _encoder.encode(value).decode()

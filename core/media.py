@@ -1,0 +1,18 @@
+"""Serving uploaded files from storage."""
+
+import mimetypes
+
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.files.storage import default_storage
+from django.http import FileResponse, Http404, HttpRequest
+
+
+def serve_media(_: HttpRequest, name: str) -> FileResponse:
+    """Answer with an uploaded file. Its name is the hash of its content, so browsers may keep it for ever."""
+    try:
+        file = default_storage.open(name)
+    except (FileNotFoundError, IsADirectoryError, SuspiciousFileOperation, ValueError) as error:
+        raise Http404 from error
+    content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(file, content_type=content_type, headers=headers)

@@ -1,0 +1,38 @@
+"""Migration operations that more than one app uses."""
+
+from django.db.migrations import RunSQL
+
+CREATE_BUMP = """
+CREATE SEQUENCE core_configurationrevision_numbers;
+CREATE FUNCTION core_bump_configuration_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- The row's lock orders concurrent changes; the sequence never repeats a number, not even after a TRUNCATE.
+    INSERT INTO core_configurationrevision (id, revision) VALUES (1, nextval('core_configurationrevision_numbers'))
+    ON CONFLICT (id) DO UPDATE SET revision = nextval('core_configurationrevision_numbers');
+    RETURN NULL;
+END $$;
+"""
+DROP_BUMP = """
+DROP FUNCTION core_bump_configuration_revision();
+DROP SEQUENCE core_configurationrevision_numbers;
+"""
+
+
+def create_bump_function() -> RunSQL:
+    """Create the function that gives the configuration its next revision."""
+    return RunSQL(CREATE_BUMP, DROP_BUMP)
+
+
+def bump_revision_on_change(table: str) -> RunSQL:
+    """Give the configuration a new revision in the transaction of every statement that changes `table`."""
+    name = f"{table}_bump_configuration_revision"
+    return RunSQL(
+        f"CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION core_bump_configuration_revision()",
+        f"DROP TRIGGER {name} ON {table}",
+    )
+
+
+def leave_room_for_updates(table: str) -> RunSQL:
+    """Fill the table's pages to 70 %, so that rows which change often find room beside themselves (HOT updates)."""
+    return RunSQL(f"ALTER TABLE {table} SET (fillfactor = 70)", f"ALTER TABLE {table} RESET (fillfactor)")

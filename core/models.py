@@ -1,0 +1,63 @@
+"""What every table of configuration shares, and the revision that tells a process that its rule book is old."""
+
+import uuid
+from typing import ClassVar, Final
+
+import uuid_utils
+from django.core.validators import RegexValidator
+from django.db import models
+
+NAME_LENGTH_MAX: Final = 255
+KEY_LENGTH_MAX: Final = 255
+
+validate_key = RegexValidator(r"\A[a-zA-Z0-9_-]+\Z", "must have only letters, digits, hyphens and underscores.")
+
+
+def new_id() -> uuid.UUID:
+    """Return a UUIDv7 (RFC 9562): ids made in Python, in time order, need no RETURNING and keep indexes compact."""
+    return uuid.UUID(int=uuid_utils.uuid7().int)
+
+
+class ConfigurationStatus(models.TextChoices):
+    """Archiving is how configuration is deleted: what was awarded by it stays explained."""
+
+    ACTIVE = "active", "Active"
+    ARCHIVED = "archived", "Archived"
+
+
+class Configuration(models.Model):
+    """A row that operators set up: part of the rule book, archived instead of deleted.
+
+    `needs` names the references without which the row could not work: what they point to cannot be archived as long
+    as the row is active. A part of another row says whose part it is with `needed_for`.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    status_when_restored: ClassVar[str] = ConfigurationStatus.ACTIVE
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    status = models.CharField(
+        max_length=16, choices=ConfigurationStatus, default=ConfigurationStatus.ACTIVE, editable=False
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    updated = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        abstract = True
+        ordering = ("created", "id")
+
+
+class ConfigurationRevision(models.Model):
+    """One row, whose number grows in the transaction of every change of configuration.
+
+    Triggers of the database do that (see `core.migration_operations`), so that no road to a change can forget it.
+    """
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    revision = models.BigIntegerField()
+
+    class Meta:
+        constraints = (models.CheckConstraint(condition=models.Q(id=1), name="core_configurationrevision_one_row"),)
+
+    def __str__(self) -> str:
+        return f"revision {self.revision}"

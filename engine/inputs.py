@@ -1,0 +1,38 @@
+"""What the pipeline takes in: plain values, checked for form by the edge that made them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from users.rules import UserChanges
+
+
+@dataclass(frozen=True, slots=True)
+class EventInput:
+    """An event of one user. `value` is a multiple of 10^-9 below 10^15 in size.
+
+    `at` is when it happened; None means once the user's lock is held. `api_key_id` is the key that sent it, checked
+    again against the newest rule book; None is the server itself.
+    """
+
+    user: UserChanges
+    metric_key: str
+    value: Decimal
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    at: datetime | None = None
+    api_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyInput:
+    """A user who is made known, or changed. Where `must_exist`, an unknown one is refused."""
+
+    user: UserChanges
+    must_exist: bool = False
+    at: datetime | None = None
+    api_key_id: str | None = None
+
+
+Input = EventInput | IdentifyInput

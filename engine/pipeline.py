@@ -1,0 +1,143 @@
+"""The one pipeline: lock, load, decide, save. Every entrance that moves points ends in `process`."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
+
+from core.json import encode_text
+from core.models import new_id
+from engine.decide import UserState, decide
+from engine.inputs import EventInput, Input
+from engine.outcomes import Outcome
+from engine.rule_book import REVISION, RuleBook, cached_rule_book, rule_book_at
+from engine.save import save_statement
+from metrics import store as metrics_store
+from metrics.rules import Total, matching_filters
+from points import store as points_store
+from points.rules import Balance
+from users import store as users_store
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """What became of each input, in their order, and the rule book that it was decided by."""
+
+    outcomes: list[Outcome]
+    book: RuleBook
+
+
+def process(inputs: Sequence[Input], *, clock: Clock = timezone.now) -> Processed:
+    """Decide and store `inputs`, in their order for each user, all in one transaction.
+
+    The number of SQL statements does not depend on the number of inputs. `clock` gives the time of those that do not
+    say when they happened, read after the locks are held. The edges have checked the form: no NUL in any text.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        new_users = _lock(cursor, inputs, clock())
+        book, before = _load(cursor, inputs, new_users)
+        after, outcomes = _decide_all(book, before, inputs, clock())
+        statement, parameters = save_statement(before, after, outcomes)
+        cursor.execute(statement, parameters)
+    return Processed(outcomes, book)
+
+
+def _lock(cursor: CursorWrapper, inputs: Sequence[Input], now: datetime) -> frozenset[str]:
+    """Lock the users, adding those that are new, whose external ids are returned."""
+    rows = [{"id": str(new_id()), "external_id": each, "created": now} for each in _external_ids(inputs)]
+    cursor.execute(users_store.LOCK, [encode_text(rows)])
+    return frozenset(external_id for (external_id,) in cursor.fetchall())
+
+
+# Each store's rows come back as one JSON array, so that all of them fit in one statement and decode in one step.
+_LOAD: Final = "SELECT ({revision}), ({users}), ({totals}), ({balances}), ({events})".format(
+    revision=REVISION,
+    **{
+        name: f"SELECT coalesce(json_agg(r), '[]')::text FROM ({query}) AS r"
+        for name, query in (
+            ("users", users_store.LOAD),
+            ("totals", metrics_store.LOAD_TOTALS),
+            ("balances", points_store.LOAD_BALANCES),
+            ("events", metrics_store.LOAD_EVENTS_BY_KEY),
+        )
+    },
+)
+
+
+def _load(
+    cursor: CursorWrapper, inputs: Sequence[Input], new_users: frozenset[str]
+) -> tuple[RuleBook, dict[str, UserState]]:
+    """Return the newest rule book and the users' states by external id.
+
+    In a statement of its own after the locks: one that waits for a lock still sees the rows from before the wait
+    (READ COMMITTED). Where the book turns out to be old, the new one may look at other totals: all is read again.
+    """
+    book = cached_rule_book()
+    while True:
+        cursor.execute(_LOAD, _load_parameters(book, inputs))
+        revision, *rows = cursor.fetchone()
+        if revision == book.revision:
+            return book, _states(new_users, *rows)
+        book = rule_book_at(revision)
+
+
+def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> list[str]:
+    """Return the parameters of _LOAD: users, totals that are needed, users, idempotency keys."""
+    totals, keys = set(), set()
+    for given in inputs:
+        if not isinstance(given, EventInput) or (metric := book.metrics.get(given.metric_key)) is None:
+            continue
+        user, filters = given.user.external_id, matching_filters(book.triggers_of(metric).filters, given.attributes)
+        totals |= {(user, metric.id, each) for each in filters}
+        if given.idempotency_key is not None:
+            keys.add((user, metric.id, given.idempotency_key))
+    external_ids = encode_text(_external_ids(inputs))
+    return [
+        external_ids,
+        encode_text([{"external_id": user, "metric_id": id_, "filter": each} for user, id_, each in totals]),
+        external_ids,
+        encode_text([{"external_id": user, "metric_id": id_, "idempotency_key": key} for user, id_, key in keys]),
+    ]
+
+
+def _states(new_users: frozenset[str], users: str, totals: str, balances: str, events: str) -> dict[str, UserState]:
+    totals_of: dict[str, dict[str, dict[str, Total]]] = defaultdict(lambda: defaultdict(dict))
+    for total in metrics_store.decode_totals(totals):
+        totals_of[total.external_id][total.metric_id][total.filter] = Total(total.total, total.peak, total.at)
+    balances_of: dict[str, dict[str, Balance]] = defaultdict(dict)
+    for balance in points_store.decode_balances(balances):
+        balances_of[balance.external_id][balance.system_id] = Balance(balance.total, balance.seq)
+    events_of: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
+    for event in metrics_store.decode_events(events):
+        events_of[event.external_id][event.metric_id, event.idempotency_key] = event.id
+    return {
+        id_: UserState(user, id_ not in new_users, totals_of[id_], balances_of[id_], events_of[id_])
+        for user in users_store.decode_users(users)
+        for id_ in (user.external_id,)
+    }
+
+
+def _decide_all(
+    book: RuleBook, before: dict[str, UserState], inputs: Sequence[Input], now: datetime
+) -> tuple[dict[str, UserState], list[Outcome]]:
+    states, outcomes = dict(before), []
+    for given in inputs:
+        user = given.user.external_id
+        states[user], outcome = decide(book, states[user], given, given.at or now, _new_id)
+        outcomes.append(outcome)
+    return states, outcomes
+
+
+def _new_id() -> str:
+    return str(new_id())
+
+
+def _external_ids(inputs: Sequence[Input]) -> list[str]:
+    return list(dict.fromkeys(given.user.external_id for given in inputs))

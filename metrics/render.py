@@ -1,0 +1,49 @@
+"""Metrics on the wire."""
+
+from decimal import Decimal
+from typing import Any, TypedDict
+
+from core.json import plain_number
+from metrics.models import Metric
+
+
+class MetricJson(TypedDict):
+    """A user's total of a metric."""
+
+    id: str
+    key: str
+    name: str
+    current: int | Decimal
+    achievements: list[Any]
+
+
+class AdminMetricJson(TypedDict):
+    """A metric as it was set up."""
+
+    id: str
+    name: str
+    key: str
+    unitType: str
+    units: str
+
+
+def render_metric(metric: Metric, total: Decimal | None) -> MetricJson:
+    """Return the wire's shape of a user's total, 0 where there is none yet."""
+    return {
+        "id": str(metric.id),
+        "key": metric.key,
+        "name": metric.name,
+        "current": plain_number(total or Decimal(0)),
+        "achievements": [],
+    }
+
+
+def render_admin_metric(metric: Metric) -> AdminMetricJson:
+    """Return the Admin API's shape of a metric."""
+    return {
+        "id": str(metric.id),
+        "name": metric.name,
+        "key": metric.key,
+        "unitType": metric.unit_type,
+        "units": metric.units,
+    }

@@ -1,0 +1,118 @@
+"""Events and totals on the hot path: SQL for many users at once, composed by the pipeline."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from django.db.models import QuerySet
+
+from core.models import ConfigurationStatus
+from metrics.models import Metric, MetricTotal
+from metrics.rules import NO_FILTER, MetricRule
+from users.models import EndUser
+
+LOAD_EVENTS_BY_KEY: Final = """
+SELECT u.external_id, e.metric_id, e.idempotency_key, e.id
+FROM json_to_recordset(%s) AS n(external_id text, metric_id uuid, idempotency_key text)
+JOIN users_enduser u ON u.external_id = n.external_id
+JOIN metrics_event e
+  ON e.user_id = u.id AND e.metric_id = n.metric_id AND e.idempotency_key = n.idempotency_key
+"""
+
+# Every total that a user has of a metric, needed now or not, since each event must keep all of them true; and those
+# that are needed and have no row yet, computed from the user's events. `missing` is materialized so that the planner
+# cannot compute a sum that it then throws away.
+LOAD_TOTALS: Final = """
+WITH needed AS MATERIALIZED (
+    SELECT u.id AS user_id, n.external_id, n.metric_id, n.filter
+    FROM json_to_recordset(%s) AS n(external_id text, metric_id uuid, filter text)
+    JOIN users_enduser u ON u.external_id = n.external_id
+), missing AS MATERIALIZED (
+    SELECT n.* FROM needed n
+    WHERE NOT EXISTS (
+        SELECT FROM metrics_metrictotal t
+        WHERE t.user_id = n.user_id AND t.metric_id = n.metric_id AND t.filter = n.filter)
+)
+SELECT n.external_id, n.metric_id, t.filter, t.total, t.peak, t.at
+FROM (SELECT DISTINCT user_id, external_id, metric_id FROM needed) AS n
+JOIN metrics_metrictotal t ON t.user_id = n.user_id AND t.metric_id = n.metric_id
+UNION ALL
+SELECT n.external_id, n.metric_id, n.filter, c.total, c.peak, c.at
+FROM missing n CROSS JOIN LATERAL (
+    SELECT coalesce(sum(value), 0) AS total, greatest(0, max(running)) AS peak, max(at) AS at
+    FROM (
+        SELECT e.value, e.at, sum(e.value) OVER (ORDER BY e.at, e.id) AS running
+        FROM metrics_event e
+        WHERE e.user_id = n.user_id AND e.metric_id = n.metric_id
+          AND e.attributes @> (CASE n.filter WHEN '' THEN '{}' ELSE n.filter END)::jsonb
+    ) AS matching
+) AS c
+"""
+
+INSERT_EVENTS: Final = """
+INSERT INTO metrics_event (id, user_id, metric_id, value, attributes, idempotency_key, kind, at, created)
+SELECT n.id, n.user_id, n.metric_id, n.value, n.attributes, n.idempotency_key, n.kind, n.at, n.created
+FROM json_to_recordset(%s) AS n(
+    id uuid, user_id uuid, metric_id uuid, value numeric, attributes jsonb, idempotency_key text, kind text,
+    at timestamptz, created timestamptz)
+"""
+
+SAVE_TOTALS: Final = """
+INSERT INTO metrics_metrictotal (user_id, metric_id, filter, total, peak, at)
+SELECT n.user_id, n.metric_id, n.filter, n.total, n.peak, n.at
+FROM json_to_recordset(%s) AS n(user_id uuid, metric_id uuid, filter text, total numeric, peak numeric, at timestamptz)
+ON CONFLICT (user_id, metric_id, filter)
+DO UPDATE SET total = excluded.total, peak = excluded.peak, at = excluded.at
+"""
+
+
+class StoredEventRow(msgspec.Struct, frozen=True):
+    """An event found by its idempotency key."""
+
+    external_id: str
+    metric_id: str
+    idempotency_key: str
+    id: str
+
+
+class TotalRow(msgspec.Struct, frozen=True):
+    """A total as loaded; `at` is null where no event matches yet."""
+
+    external_id: str
+    metric_id: str
+    filter: str
+    total: Decimal
+    peak: Decimal
+    at: datetime | None
+
+
+_events_decoder = msgspec.json.Decoder(list[StoredEventRow])
+_totals_decoder = msgspec.json.Decoder(list[TotalRow])
+
+
+def decode_events(rows: str) -> list[StoredEventRow]:
+    """Return LOAD_EVENTS_BY_KEY's rows, a JSON array."""
+    return _events_decoder.decode(rows)
+
+
+def decode_totals(rows: str) -> list[TotalRow]:
+    """Return LOAD_TOTALS's rows, a JSON array."""
+    return _totals_decoder.decode(rows)
+
+
+def load_metrics() -> dict[str, MetricRule]:
+    """Return every active metric by its key, in the order of creation."""
+    return {metric.key: MetricRule(id=str(metric.id), key=metric.key, name=metric.name) for metric in read_metrics()}
+
+
+def read_metrics(**conditions: str) -> QuerySet[Metric]:
+    """Return the active metrics that meet `conditions`, in the order of creation."""
+    return Metric.objects.filter(status=ConfigurationStatus.ACTIVE, **conditions)
+
+
+def read_totals(user: EndUser) -> dict[UUID, Decimal]:
+    """Return a user's totals by the metric's id."""
+    totals = MetricTotal.objects.filter(user_id=user.id, filter=NO_FILTER)
+    return dict(totals.values_list("metric_id", "total"))

@@ -1,0 +1,254 @@
+"""Points systems, the triggers that award points in them, the ledger and the balances that it adds up to."""
+
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from core.images import BadgeField
+from core.models import KEY_LENGTH_MAX, NAME_LENGTH_MAX, Configuration, ConfigurationStatus, new_id, validate_key
+from metrics.models import Event, Metric
+from points.rules import POINTS_LIMIT
+from users.models import Attribute, AttributeType, EndUser
+
+FILTER_LENGTH_MAX: Final = 500
+
+
+class PointsSystem(Configuration):
+    """A currency of its own: XP, gems, energy."""
+
+    name = models.CharField(max_length=NAME_LENGTH_MAX)
+    key = models.CharField(max_length=KEY_LENGTH_MAX, validators=[validate_key])
+    description = models.TextField(blank=True, default="", max_length=2000)
+    badge = BadgeField(blank=True, help_text="PNG, JPEG, WebP or GIF, up to 5 MB and 4096 pixels a side.")
+    badge_url = models.URLField(
+        "badge address", max_length=2000, blank=True, default="", help_text="Where the badge is hosted elsewhere."
+    )
+    max_points = models.BigIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(POINTS_LIMIT)],
+        help_text="The most points that a user can hold; empty for no limit.",
+    )
+
+    class Meta(Configuration.Meta):
+        constraints = (
+            models.UniqueConstraint(
+                fields=("key",),
+                condition=~Q(status=ConfigurationStatus.ARCHIVED),
+                name="points_pointssystem_key_unique",
+                violation_error_message="Key already in use by another points system.",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_points__isnull=True) | Q(max_points__range=(1, POINTS_LIMIT)),
+                name="points_pointssystem_max_points_in_range",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Refuse two badges."""
+        if self.badge and self.badge_url:
+            raise ValidationError({"badge_url": "cannot be given together with an uploaded badge: remove one."})
+
+
+class TriggerType(models.TextChoices):
+    """What makes a trigger fire."""
+
+    METRIC = "metric", "Metric"
+    USER_CREATION = "user_creation", "User creation"
+
+
+class TriggerStatus(models.TextChoices):
+    """A trigger begins inactive, so that it can be looked at before it pays."""
+
+    ACTIVE = "active", "Active"
+    INACTIVE = "inactive", "Inactive"
+    ARCHIVED = "archived", "Archived"
+
+
+TRIGGER_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    TriggerType.METRIC: ("metric", "metric_threshold"),
+    TriggerType.USER_CREATION: (),
+}
+"""The fields that a trigger of each type must have; those of other types must be empty."""
+
+
+class PointsTrigger(Configuration):
+    """A rule that gives points, or takes them."""
+
+    needs = ("metric",)
+    status_when_restored = TriggerStatus.INACTIVE
+
+    system = models.ForeignKey(PointsSystem, on_delete=models.PROTECT, related_name="triggers")
+    type = models.CharField(max_length=16, choices=TriggerType, default=TriggerType.METRIC)
+    points = models.BigIntegerField(
+        validators=[MinValueValidator(-POINTS_LIMIT), MaxValueValidator(POINTS_LIMIT)],
+        help_text="Negative points are taken away.",
+    )
+    status = models.CharField(max_length=16, choices=TriggerStatus, default=TriggerStatus.INACTIVE, editable=False)
+    metric = models.ForeignKey(Metric, on_delete=models.PROTECT, null=True, blank=True, related_name="triggers")
+    metric_threshold = models.BigIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(POINTS_LIMIT)],
+        help_text="Fires each time that the user's highest total so far passes another multiple of this.",
+    )
+    block_if_out_of_points = models.BooleanField(
+        default=False, help_text="Refuse the event where the user has fewer points than this trigger would take."
+    )
+
+    class Meta(Configuration.Meta):
+        constraints = (
+            models.CheckConstraint(
+                condition=~Q(points=0) & Q(points__range=(-POINTS_LIMIT, POINTS_LIMIT)),
+                name="points_pointstrigger_points_in_range",
+                violation_error_message="Points must not be 0.",
+            ),
+            models.CheckConstraint(
+                condition=Q(type=TriggerType.METRIC, metric__isnull=False, metric_threshold__gte=1)
+                | Q(type=TriggerType.USER_CREATION, metric__isnull=True, metric_threshold__isnull=True),
+                name="points_pointstrigger_fields_of_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(block_if_out_of_points=False) | Q(type=TriggerType.METRIC, points__lt=0),
+                name="points_pointstrigger_block_takes_points",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.points:+d} {self.occasion}"
+
+    @property
+    def occasion(self) -> str:
+        """When it fires, in words."""
+        if self.type == TriggerType.METRIC:
+            return f"for every {self.metric_threshold} {self.metric}"
+        return "for a new user"
+
+    def clean(self) -> None:
+        """Refuse impossible combinations, naming the field."""
+        problems = self._problems()
+        if problems:
+            raise ValidationError(problems)
+
+    def _problems(self) -> dict[str, Any]:
+        label = TriggerType(self.type).label.lower() if self.type in TriggerType.values else self.type
+        needed = TRIGGER_FIELDS.get(self.type, ())
+        problems: dict[str, Any] = {}
+        for field in ("metric", "metric_threshold"):
+            present = getattr(self, f"{field}_id" if field == "metric" else field) is not None
+            if present and field not in needed:
+                problems[field] = f"must be empty for a {label} trigger."
+            elif not present and field in needed:
+                problems[field] = f"is required for a {label} trigger."
+        if self.points == 0:
+            problems["points"] = "must not be 0."
+        if self.block_if_out_of_points and (self.type != TriggerType.METRIC or (self.points or 0) >= 0):
+            problems["block_if_out_of_points"] = "is possible only for a metric trigger with negative points."
+        return problems | self._archived_problems()
+
+    def _archived_problems(self) -> dict[str, Any]:
+        if self.metric is not None and self.metric.status == ConfigurationStatus.ARCHIVED:
+            return {"metric": "is archived: restore it first, or choose another."}
+        return {}
+
+
+class TriggerFilter(models.Model):
+    """An attribute that must have this value for the trigger to fire: the user's, or the event's."""
+
+    needs = ("attribute",)
+    needed_for = "trigger"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    trigger = models.ForeignKey(PointsTrigger, on_delete=models.CASCADE, related_name="filters")
+    attribute = models.ForeignKey(Attribute, on_delete=models.PROTECT, related_name="trigger_filters")
+    value = models.CharField(max_length=255)
+
+    class Meta:
+        ordering = ("attribute__key",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("trigger", "attribute"),
+                name="points_triggerfilter_attribute_unique",
+                violation_error_message="Each attribute can be filtered by only once.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.attribute.key} = {self.value}"
+
+    @property
+    def is_of_event(self) -> bool:
+        """Whether it looks at the event's attributes, not the user's."""
+        return self.attribute.type == AttributeType.EVENT
+
+
+class AwardCause(models.TextChoices):
+    """Why points moved."""
+
+    METRIC = "metric", "Metric"
+    USER_CREATION = "user_creation", "User creation"
+
+
+class PointsAward(models.Model):
+    """One line of the ledger, never changed. `seq` is its place: 1, 2, 3... for each user and system.
+
+    Systems, triggers and events are never deleted, and every id here was read from the rule book or written in the
+    same statement: the database keeps a foreign key to the user alone, since checking the others would make all
+    events share locks on the same few rows. `manage.py verify` looks for dangling ones.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False)
+    system = models.ForeignKey(
+        PointsSystem, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    seq = models.BigIntegerField()
+    trigger = models.ForeignKey(
+        PointsTrigger, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+    event = models.ForeignKey(
+        Event, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+    cause = models.CharField(max_length=16, choices=AwardCause)
+    awarded = models.BigIntegerField()
+    total = models.BigIntegerField(help_text="The balance after this award.")
+    boosts = models.JSONField(default=list)
+    created = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("user", "system", "seq"), name="points_pointsaward_seq_unique"),
+            models.CheckConstraint(condition=~Q(awarded=0), name="points_pointsaward_moves_points"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.awarded:+d}, then {self.total}"
+
+
+class PointsBalance(models.Model):
+    """What a user holds in a system: always the fold of the ledger. No index but the key, so that updates stay HOT."""
+
+    pk = models.CompositePrimaryKey("user_id", "system_id")
+    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False)
+    system = models.ForeignKey(
+        PointsSystem, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    total = models.BigIntegerField()
+    seq = models.BigIntegerField(help_text="The ledger's last line that it includes.")
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(total__range=(0, POINTS_LIMIT)), name="points_pointsbalance_total_in_range"
+            ),
+            models.CheckConstraint(condition=Q(seq__gte=1), name="points_pointsbalance_seq_counts"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.total}"

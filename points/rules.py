@@ -1,0 +1,128 @@
+"""Which triggers fire and what they pay: pure, whole points."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from core.refusal import Refusal, RefusalReason
+from metrics.rules import EXACT, Total
+
+# The greatest whole number that every SDK's language holds exactly (IEEE 754 doubles).
+POINTS_LIMIT: Final = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRule:
+    """An active points system as the rule book knows it."""
+
+    id: str
+    key: str
+    name: str
+    max_points: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRule:
+    """An active trigger as the rule book knows it. `order` is its place among all: by creation, then id."""
+
+    id: str
+    system_id: str
+    cause: str
+    points: int
+    order: int
+    user_filter: tuple[tuple[str, str], ...] = ()
+    metric_id: str | None = None
+    threshold: int = 1
+    event_filter: str = ""
+    block_if_out_of_points: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a user holds in a system, and the number of the ledger's last line."""
+
+    total: int = 0
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A trigger that fires, `times` over."""
+
+    trigger: TriggerRule
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """A line for the ledger: `awarded` points, and the `total` that the user then holds."""
+
+    trigger: TriggerRule
+    seq: int
+    awarded: int
+    total: int
+
+
+def crossings(before: Decimal, after: Decimal, threshold: int) -> int:
+    """Return how many multiples of `threshold` lie above the peak `before` and at most at the peak `after`."""
+    divisor = Decimal(threshold)
+    return int(EXACT.divide_int(after, divisor)) - int(EXACT.divide_int(before, divisor))
+
+
+def fired_by_metric(
+    triggers: Iterable[TriggerRule], before: Mapping[str, Total], after: Mapping[str, Total]
+) -> list[Firing]:
+    """Return the firings of `triggers` when the totals, by event filter, move from `before` to `after`.
+
+    A trigger whose filter is not in `after` looks at other events than this one.
+    """
+    firings = []
+    for trigger in triggers:
+        new = after.get(trigger.event_filter)
+        if new is None:
+            continue
+        times = crossings(before[trigger.event_filter].peak, new.peak, trigger.threshold)
+        if times:
+            firings.append(Firing(trigger, times))
+    return firings
+
+
+def clamp(amount: int, total: int, max_points: int | None) -> int:
+    """Return what of `amount` can be awarded, or taken, at a balance of `total`.
+
+    An award stops at the maximum and takes nothing from who is above it; a deduction stops at 0.
+    """
+    if amount < 0:
+        return max(amount, -total)
+    ceiling = POINTS_LIMIT if max_points is None else max_points
+    return min(amount, max(0, ceiling - total))
+
+
+def pay(
+    firings: Iterable[Firing], balances: Mapping[str, Balance], systems: Mapping[str, SystemRule]
+) -> tuple[dict[str, Balance], list[Award]]:
+    """Return the balances (by system id) and the ledger's new lines after paying `firings` in their order.
+
+    Raises Refusal where a trigger that must not run out of points does.
+    """
+    after, awards = dict(balances), []
+    for firing in firings:
+        trigger = firing.trigger
+        balance = after.get(trigger.system_id) or Balance()
+        amount = trigger.points * firing.times
+        if trigger.block_if_out_of_points and balance.total < -amount:
+            raise _out_of_points(systems[trigger.system_id], balance.total, -amount)
+        awarded = clamp(amount, balance.total, systems[trigger.system_id].max_points)
+        if awarded:
+            balance = Balance(total=balance.total + awarded, seq=balance.seq + 1)
+            after[trigger.system_id] = balance
+            awards.append(Award(trigger=trigger, seq=balance.seq, awarded=awarded, total=balance.total))
+    return after, awards
+
+
+def _out_of_points(system: SystemRule, balance: int, need: int) -> Refusal:
+    return Refusal(
+        RefusalReason.OUT_OF_POINTS,
+        f"Not enough points in {system.key}: the event needs {need} and the user has {balance}.",
+    )

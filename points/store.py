@@ -1,0 +1,116 @@
+"""Balances and the ledger on the hot path: SQL for many users at once, composed by the pipeline."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from django.db.models import Prefetch, QuerySet
+
+from core.models import ConfigurationStatus
+from metrics.rules import canonical_filter
+from points.models import PointsAward, PointsBalance, PointsSystem, PointsTrigger, TriggerStatus
+from points.rules import SystemRule, TriggerRule
+from users.models import EndUser
+
+LOAD_BALANCES: Final = """
+SELECT u.external_id, b.system_id, b.total, b.seq
+FROM json_array_elements_text(%s) AS n(external_id)
+JOIN users_enduser u ON u.external_id = n.external_id
+JOIN points_pointsbalance b ON b.user_id = u.id
+"""
+
+INSERT_AWARDS: Final = """
+INSERT INTO points_pointsaward
+    (id, user_id, system_id, seq, trigger_id, event_id, cause, awarded, total, boosts, created)
+SELECT n.id, n.user_id, n.system_id, n.seq, n.trigger_id, n.event_id, n.cause, n.awarded, n.total, '[]', n.created
+FROM json_to_recordset(%s) AS n(
+    id uuid, user_id uuid, system_id uuid, seq bigint, trigger_id uuid, event_id uuid, cause text,
+    awarded bigint, total bigint, created timestamptz)
+"""
+
+SAVE_BALANCES: Final = """
+INSERT INTO points_pointsbalance (user_id, system_id, total, seq)
+SELECT n.user_id, n.system_id, n.total, n.seq
+FROM json_to_recordset(%s) AS n(user_id uuid, system_id uuid, total bigint, seq bigint)
+ON CONFLICT (user_id, system_id) DO UPDATE SET total = excluded.total, seq = excluded.seq
+"""
+
+
+class BalanceRow(msgspec.Struct, frozen=True):
+    """A balance as loaded."""
+
+    external_id: str
+    system_id: str
+    total: int
+    seq: int
+
+
+_decoder = msgspec.json.Decoder(list[BalanceRow])
+
+
+def decode_balances(rows: str) -> list[BalanceRow]:
+    """Return LOAD_BALANCES's rows, a JSON array."""
+    return _decoder.decode(rows)
+
+
+def load_systems() -> list[PointsSystem]:
+    """Return every active points system, in the order of creation."""
+    return list(PointsSystem.objects.filter(status=ConfigurationStatus.ACTIVE))
+
+
+def load_triggers() -> list[PointsTrigger]:
+    """Return every active trigger of an active system with its metric and filters, in the order of creation."""
+    return list(_whole_triggers().filter(status=TriggerStatus.ACTIVE, system__status=ConfigurationStatus.ACTIVE))
+
+
+def _whole_triggers() -> QuerySet[PointsTrigger]:
+    return PointsTrigger.objects.select_related("metric", "system").prefetch_related("filters__attribute")
+
+
+def system_rule(system: PointsSystem) -> SystemRule:
+    """Return what the rules need of a system."""
+    return SystemRule(id=str(system.id), key=system.key, name=system.name, max_points=system.max_points)
+
+
+def trigger_rules(triggers: Iterable[PointsTrigger]) -> list[TriggerRule]:
+    """Return what the rules need of the triggers, which come in the order of creation."""
+    return [_trigger_rule(trigger, order) for order, trigger in enumerate(triggers)]
+
+
+def _trigger_rule(trigger: PointsTrigger, order: int) -> TriggerRule:
+    filters = list(trigger.filters.all())
+    return TriggerRule(
+        id=str(trigger.id),
+        system_id=str(trigger.system_id),
+        cause=trigger.type,
+        points=trigger.points,
+        order=order,
+        user_filter=tuple((each.attribute.key, each.value) for each in filters if not each.is_of_event),
+        metric_id=str(trigger.metric_id) if trigger.metric_id else None,
+        threshold=trigger.metric_threshold or 1,
+        event_filter=canonical_filter({each.attribute.key: each.value for each in filters if each.is_of_event}),
+        block_if_out_of_points=trigger.block_if_out_of_points,
+    )
+
+
+def read_system(key: str) -> PointsSystem | None:
+    """Return the active points system with this key."""
+    active = PointsSystem.objects.filter(status=ConfigurationStatus.ACTIVE)
+    return None if "\x00" in key else active.filter(key=key).first()
+
+
+def read_triggers(system: PointsSystem) -> list[PointsTrigger]:
+    """Return the system's active triggers with their metrics and filters, in the order of creation."""
+    return list(_whole_triggers().filter(system=system, status=TriggerStatus.ACTIVE))
+
+
+def read_balance(user: EndUser, system: PointsSystem) -> int:
+    """Return what the user holds in the system."""
+    balances = PointsBalance.objects.filter(user_id=user.id, system_id=system.id)
+    return balances.values_list("total", flat=True).first() or 0
+
+
+def read_newest_awards(user: EndUser, system: PointsSystem, count: int) -> list[PointsAward]:
+    """Return the newest lines of the user's ledger in the system with their triggers, the newest first."""
+    ledger = PointsAward.objects.filter(user=user, system=system).order_by("-seq")
+    return list(ledger.prefetch_related(Prefetch("trigger", queryset=_whole_triggers()))[:count])

@@ -1,0 +1,116 @@
+"""The cast of all tests: a study app that counts lessons and flashcards, and pays XP, gems and energy."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from pytest_django.live_server_helper import LiveServer
+from trophy import TrophyApi
+from trophy.environment import TrophyApiEnvironment
+
+from access.services import create_api_key
+from core.services import create_checked
+from metrics.models import Metric
+from points.models import PointsSystem, PointsTrigger, TriggerStatus
+from points.services import create_trigger
+from users.models import Attribute
+
+
+@dataclass
+class Game:
+    """A study app's configuration, and shortcuts to add to it."""
+
+    lessons: Metric
+    flashcards: Metric
+    plan: Attribute
+    category: Attribute
+    xp: PointsSystem
+    energy: PointsSystem
+
+    def trigger(self, points: int, every: int = 1, **fields: Any) -> PointsTrigger:
+        """Add an active metric trigger on lessons in XP, unless `fields` say otherwise."""
+        given = {"system": self.xp, "type": "metric", "metric": self.lessons, "metric_threshold": every}
+        return create_trigger(points=points, status=TriggerStatus.ACTIVE, **(given | fields))
+
+    def creation_trigger(self, points: int, **fields: Any) -> PointsTrigger:
+        """Add an active user-creation trigger in XP, unless `fields` say otherwise."""
+        given = {"system": self.xp, "type": "user_creation", "status": TriggerStatus.ACTIVE}
+        return create_trigger(points=points, **(given | fields))
+
+
+def make_game() -> Game:
+    """Set the study app up."""
+    return Game(
+        lessons=create_checked(Metric, name="Lessons completed", key="lessons"),
+        flashcards=create_checked(Metric, name="Flashcards flipped", key="flashcards"),
+        plan=create_checked(Attribute, name="Plan", key="plan", type="user"),
+        category=create_checked(Attribute, name="Category", key="category", type="event"),
+        xp=create_checked(PointsSystem, name="XP", key="xp"),
+        energy=create_checked(PointsSystem, name="Energy", key="energy", max_points=10),
+    )
+
+
+@pytest.fixture
+def game(db: None) -> Game:
+    """A study app without triggers."""
+    return make_game()
+
+
+@dataclass
+class Api:
+    """A product's backend with a good key, over Django's test client."""
+
+    key: str
+    client: Client = field(default_factory=Client)
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> HttpResponse:
+        """Send a request with `body` as JSON; bytes and text go as they are."""
+        return self.client.generic(
+            method,
+            path,
+            body
+            if isinstance(body, bytes | str)
+            else self.client._encode_json({} if body is None else body, "application/json"),
+            content_type="application/json",
+            headers={"X-API-KEY": self.key} | headers,
+        )
+
+    def get(self, path: str) -> HttpResponse:
+        """Send a GET."""
+        return self.client.get(path, headers={"X-API-KEY": self.key})
+
+    def event(
+        self,
+        user: str | dict[str, Any],
+        value: Any = 1,
+        *,
+        metric: str = "lessons",
+        key: str | None = None,
+        **attributes: str,
+    ) -> HttpResponse:
+        """Report an event of a user, given by id or with fields; `key` makes it idempotent."""
+        body = {"user": {"id": user} if isinstance(user, str) else user, "value": value}
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.send(
+            "POST", f"/v1/metrics/{metric}/event", body | ({"attributes": attributes} if attributes else {}), **headers
+        )
+
+    def points(self, user: str, system: str = "xp") -> Any:
+        """Return what the API says of a user's points."""
+        return self.get(f"/v1/users/{user}/points/{system}").json()
+
+
+@pytest.fixture
+def api(db: None) -> Api:
+    """A product's backend."""
+    return Api(create_api_key(name="tests")[1])
+
+
+@pytest.fixture
+def sdk(transactional_db: None, live_server: LiveServer) -> TrophyApi:
+    """The official SDK with a good key, pointed at a real server."""
+    _, key = create_api_key(name="SDK")
+    environment = TrophyApiEnvironment(api=f"{live_server.url}/v1", admin=f"{live_server.url}/admin-api/v1")
+    return TrophyApi(api_key=key, environment=environment, max_retries=0)

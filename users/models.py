@@ -1,0 +1,67 @@
+"""The product's users, and the attributes that they and their events may carry."""
+
+from django.db import models
+from django.db.models import Q
+
+from core.models import KEY_LENGTH_MAX, NAME_LENGTH_MAX, Configuration, ConfigurationStatus, new_id, validate_key
+
+EXTERNAL_ID_LENGTH_MAX = 255
+
+
+class EndUser(models.Model):
+    """A user of the product. Written by the pipeline alone, under this row's lock."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # The "C" collation is the order in which rows are locked, and lets a prefix search use the index.
+    external_id = models.CharField(
+        "ID", max_length=EXTERNAL_ID_LENGTH_MAX, db_collation="C", help_text="The product's id of the user."
+    )
+    name = models.CharField(max_length=NAME_LENGTH_MAX, null=True, blank=True)
+    email = models.CharField(max_length=254, null=True, blank=True)
+    tz = models.CharField("time zone", max_length=64, null=True, blank=True)
+    attributes = models.JSONField(default=dict, blank=True)
+    device_tokens = models.JSONField(null=True, blank=True)
+    subscribe_to_emails = models.BooleanField(default=True)
+    sign_up_date = models.DateField(null=True, blank=True)
+    control = models.BooleanField("control group", default=False)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "user"
+        constraints = (
+            # Not unique=True, which would add a second index for pattern searches: "C" serves them from this one.
+            models.UniqueConstraint(fields=("external_id",), name="users_enduser_external_id_unique"),
+            models.CheckConstraint(condition=~Q(external_id=""), name="users_enduser_external_id_not_empty"),
+        )
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class AttributeType(models.TextChoices):
+    """Whose attribute it is."""
+
+    USER = "user", "User"
+    EVENT = "event", "Event"
+
+
+class Attribute(Configuration):
+    """A key that users or events may carry a value under; one that was not set up first is refused."""
+
+    name = models.CharField(max_length=NAME_LENGTH_MAX)
+    key = models.CharField(max_length=KEY_LENGTH_MAX, validators=[validate_key])
+    type = models.CharField(max_length=8, choices=AttributeType)
+
+    class Meta(Configuration.Meta):
+        constraints = (
+            models.UniqueConstraint(
+                fields=("type", "key"),
+                condition=~Q(status=ConfigurationStatus.ARCHIVED),
+                name="users_attribute_key_unique",
+                violation_error_message="Key already in use by another attribute of this type.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.get_type_display().lower()})"

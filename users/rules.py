@@ -1,0 +1,112 @@
+"""Who a user is after an update: pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from core.refusal import Refusal, RefusalReason
+
+
+class Unset(Enum):
+    """The field was not given, which is not the same as null."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanges:
+    """What an input says of its user: only the fields given change, null clears one."""
+
+    external_id: str
+    name: str | None | Unset = UNSET
+    email: str | None | Unset = UNSET
+    tz: str | None | Unset = UNSET
+    device_tokens: tuple[str, ...] | None | Unset = UNSET
+    subscribe_to_emails: bool | Unset = UNSET
+    sign_up_date: date | None | Unset = UNSET
+    attributes: Mapping[str, str | None] | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user's fields. `id` is Pointsmith's own, `external_id` the product's."""
+
+    id: str
+    external_id: str
+    name: str | None
+    email: str | None
+    tz: str | None
+    attributes: Mapping[str, str]
+    device_tokens: tuple[str, ...] | None
+    subscribe_to_emails: bool
+    sign_up_date: date | None
+    control: bool
+    created: datetime
+    updated: datetime
+
+
+def apply_changes(user: User, changes: UserChanges, known_attributes: Collection[str], at: datetime) -> User:
+    """Return `user` after `changes`; the same object where nothing changed.
+
+    Raises Refusal for an attribute that was not set up, a subscription without an email, a sign-up in the future.
+    """
+    given = _given_fields(changes)
+    if isinstance(changes.attributes, Mapping):
+        given["attributes"] = merge_attributes(user.attributes, changes.attributes, known_attributes)
+    if changes.subscribe_to_emails is False:
+        given["email"] = None
+    if all(getattr(user, field) == value for field, value in given.items()):
+        _check_subscription(user, changes)
+        return user
+    changed = replace(user, **given, updated=at)  # type: ignore[arg-type] # the fields of both classes are the same
+    _check_subscription(changed, changes)
+    _check_sign_up(changed, changes, at)
+    return changed
+
+
+def _given_fields(changes: UserChanges) -> dict[str, object]:
+    fields = ("name", "email", "tz", "device_tokens", "subscribe_to_emails", "sign_up_date")
+    return {field: value for field in fields if (value := getattr(changes, field)) is not UNSET}
+
+
+def merge_attributes(
+    stored: Mapping[str, str], given: Mapping[str, str | None], known: Collection[str]
+) -> Mapping[str, str]:
+    """Return `stored` with `given` merged in by key; null removes one. Raises Refusal for keys that are not `known`."""
+    check_attribute_keys(given, known)
+    merged = {**stored, **given}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def check_attribute_keys(given: Mapping[str, object], known: Collection[str]) -> None:
+    """Raise Refusal, naming the keys, where `given` has some that were not set up."""
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        names = ", ".join(unknown)
+        raise Refusal(RefusalReason.INVALID, f"Invalid attribute keys: {names}. Set them up as attributes first.")
+
+
+def matches(attribute_filter: Collection[tuple[str, str]], attributes: Mapping[str, str]) -> bool:
+    """Tell whether `attributes` has every (key, value) of the filter; an empty filter matches all."""
+    return all(attributes.get(key) == value for key, value in attribute_filter)
+
+
+def _check_subscription(user: User, changes: UserChanges) -> None:
+    if changes.subscribe_to_emails is True and not user.email:
+        raise Refusal(RefusalReason.INVALID, "subscribeToEmails can be true only for a user with an email.")
+
+
+def _check_sign_up(user: User, changes: UserChanges, at: datetime) -> None:
+    if isinstance(changes.sign_up_date, date) and changes.sign_up_date > local_date(at, user.tz):
+        raise Refusal(RefusalReason.INVALID, "signUpDate must not be after today in the user's time zone.")
+
+
+def local_date(at: datetime, tz: str | None) -> date:
+    """Return the calendar date of `at` where the user is; without a zone that is UTC."""
+    return at.astimezone(ZoneInfo(tz) if tz else UTC).date()

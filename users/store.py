@@ -1,0 +1,76 @@
+"""Users on the hot path: SQL for many at once, composed by the pipeline."""
+
+from typing import Final
+
+import msgspec
+
+from core.models import ConfigurationStatus
+from users.models import Attribute, AttributeType, EndUser
+from users.rules import User
+
+# ON CONFLICT DO UPDATE locks the row that is there already, also where its WHERE lets nothing be written: so one
+# statement adds the new users and locks all, in the order of external_id, changing no field. The column it names is
+# in no unique index, so that the lock is FOR NO KEY UPDATE and foreign keys elsewhere do not wait for it.
+LOCK: Final = """
+INSERT INTO users_enduser (id, external_id, attributes, subscribe_to_emails, control, created, updated)
+SELECT n.id, n.external_id, '{}', true, false, n.created, n.created
+FROM json_to_recordset(%s) AS n(id uuid, external_id text, created timestamptz)
+ORDER BY n.external_id COLLATE "C"
+ON CONFLICT (external_id) DO UPDATE SET updated = users_enduser.updated WHERE false
+RETURNING external_id
+"""
+
+LOAD: Final = """
+SELECT u.id, u.external_id, u.name, u.email, u.tz, u.attributes, u.device_tokens, u.subscribe_to_emails,
+       u.sign_up_date, u.control, u.created, u.updated
+FROM json_array_elements_text(%s) AS n(external_id) JOIN users_enduser u ON u.external_id = n.external_id
+"""
+
+SAVE: Final = """
+UPDATE users_enduser u
+SET name = n.name, email = n.email, tz = n.tz, attributes = n.attributes, device_tokens = n.device_tokens,
+    subscribe_to_emails = n.subscribe_to_emails, sign_up_date = n.sign_up_date, created = n.created, updated = n.updated
+FROM json_to_recordset(%s) AS n(
+    id uuid, name text, email text, tz text, attributes jsonb, device_tokens jsonb, subscribe_to_emails boolean,
+    sign_up_date date, created timestamptz, updated timestamptz)
+WHERE u.id = n.id
+"""
+
+REMOVE: Final = "DELETE FROM users_enduser u USING json_array_elements_text(%s) AS n(id) WHERE u.id = n.id::uuid"
+
+_decoder = msgspec.json.Decoder(list[User])
+
+
+def decode_users(rows: str) -> list[User]:
+    """Return the users of LOAD's rows, a JSON array."""
+    return _decoder.decode(rows)
+
+
+def load_attribute_keys() -> dict[str, frozenset[str]]:
+    """Return the keys of the active attributes by their type, `user` and `event`."""
+    active = Attribute.objects.filter(status=ConfigurationStatus.ACTIVE)
+    keys = list(active.values_list("type", "key"))
+    return {type_: frozenset(key for its_type, key in keys if its_type == type_) for type_ in AttributeType.values}
+
+
+def read_user(external_id: str) -> EndUser | None:
+    """Return the user whom the product knows by this id."""
+    return None if "\x00" in external_id else EndUser.objects.filter(external_id=external_id).first()
+
+
+def user_of(row: EndUser) -> User:
+    """Return what the rules, and the wire, know of a user."""
+    return User(
+        id=str(row.id),
+        external_id=row.external_id,
+        name=row.name,
+        email=row.email,
+        tz=row.tz,
+        attributes=row.attributes,
+        device_tokens=None if row.device_tokens is None else tuple(row.device_tokens),
+        subscribe_to_emails=row.subscribe_to_emails,
+        sign_up_date=row.sign_up_date,
+        control=row.control,
+        created=row.created,
+        updated=row.updated,
+    )
