@@ -23,7 +23,7 @@ class ExactJsonRenderer(BaseRenderer):
 
     def render(
         self,
-        data: Any,  # noqa: ANN401 - any JSON value
+        data: Any,
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:

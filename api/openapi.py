@@ -37,7 +37,7 @@ _ERRORS: Final = {
 }
 
 
-def schema_of(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type that msgspec knows
+def schema_of(type_: Any) -> dict[str, Any]:
     """Return the JSON schema of a type, whose named parts become components of the reference."""
     (schema,), components = msgspec.json.schema_components([type_], ref_template="#/components/schemas/{name}")
     _COMPONENTS.update(_with_numbers(components))
@@ -45,7 +45,7 @@ def schema_of(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type that msg
     return numbered
 
 
-def _with_numbers(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
+def _with_numbers(schema: Any) -> Any:
     """Return the schema with decimals as the numbers that they are on the wire, not as msgspec's strings."""
     if isinstance(schema, list):
         return [_with_numbers(each) for each in schema]
@@ -56,12 +56,12 @@ def _with_numbers(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
     return {name: _with_numbers(value) for name, value in schema.items()}
 
 
-def body_of(type_: Any) -> dict[str, Any]:  # noqa: ANN401
+def body_of(type_: Any) -> dict[str, Any]:
     """Return a request body of this type, for `extend_schema`."""
     return {"application/json": schema_of(type_)}
 
 
-def json_of(type_: Any, description: str = "") -> OpenApiResponse:  # noqa: ANN401
+def json_of(type_: Any, description: str = "") -> OpenApiResponse:
     """Return an answer of this type, for `extend_schema`."""
     return OpenApiResponse(schema_of(type_), description=description)
 
@@ -72,7 +72,7 @@ def errors(*statuses: int) -> dict[int, OpenApiResponse]:
     return {status: OpenApiResponse(reference, description=_ERRORS[status]) for status in statuses}
 
 
-def created_of(type_: Any) -> dict[int, OpenApiResponse]:  # noqa: ANN401
+def created_of(type_: Any) -> dict[int, OpenApiResponse]:
     """Return the answers of creating up to 100 items, for `extend_schema`."""
     answer = _many("created", type_)
     return {
@@ -81,12 +81,12 @@ def created_of(type_: Any) -> dict[int, OpenApiResponse]:  # noqa: ANN401
     }
 
 
-def updated_of(type_: Any) -> dict[int, OpenApiResponse]:  # noqa: ANN401
+def updated_of(type_: Any) -> dict[int, OpenApiResponse]:
     """Return the answer of updating up to 100 items, for `extend_schema`."""
     return {200: OpenApiResponse(_many("updated", type_), description="What was updated, and an issue for each other.")}
 
 
-def _many(name: str, type_: Any) -> dict[str, Any]:  # noqa: ANN401
+def _many(name: str, type_: Any) -> dict[str, Any]:
     issues = {"type": "array", "items": {"$ref": "#/components/schemas/Issue"}}
     return {
         "type": "object",
@@ -129,7 +129,7 @@ def _event_operation() -> dict[str, Any]:
     }
 
 
-def complete_schema(result: dict[str, Any], generator: SchemaGenerator, **_: Any) -> dict[str, Any]:  # noqa: ANN401
+def complete_schema(result: dict[str, Any], generator: SchemaGenerator, **_: Any) -> dict[str, Any]:
     """Add the event and the components to the reference. drf-spectacular calls this last."""
     result["paths"]["/v1/metrics/{key}/event"] = {"post": _event_operation()}
     result["components"].setdefault("schemas", {}).update(_COMPONENTS)

@@ -85,7 +85,7 @@ class BadgeField(models.ImageField):
     attr_class = BadgeFile
     default_validators = [*models.ImageField.default_validators, validate_badge]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Django's signature
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"max_length": 100, "default": "", **kwargs})
 
 

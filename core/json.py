@@ -9,7 +9,7 @@ import msgspec
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-def encode(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
+def encode(value: Any) -> bytes:
     """Return `value` as JSON. Decimals become numbers, written out exactly."""
     return _encoder.encode(value)
 
@@ -25,6 +25,6 @@ def iso_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def encode_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def encode_text(value: Any) -> str:
     """Return `value` as JSON text, for a parameter of SQL."""
     return _encoder.encode(value).decode()

@@ -11,7 +11,7 @@ from core.models import Configuration, ConfigurationStatus
 Row = TypeVar("Row", bound=models.Model)
 
 
-def create_checked(model: type[Row], **fields: Any) -> Row:  # noqa: ANN401 - any field's value
+def create_checked(model: type[Row], **fields: Any) -> Row:
     """Store a new row. Raises ValidationError by field where it is not valid; nothing is stored then."""
     row = model(**fields)
     row.full_clean()
@@ -19,7 +19,7 @@ def create_checked(model: type[Row], **fields: Any) -> Row:  # noqa: ANN401 - an
     return row
 
 
-def update_checked(row: Row, **fields: Any) -> Row:  # noqa: ANN401 - any field's value
+def update_checked(row: Row, **fields: Any) -> Row:
     """Change the fields given of a row that the caller has locked. Raises ValidationError where they are not valid."""
     for name, value in fields.items():
         setattr(row, name, value)

@@ -32,7 +32,7 @@ def create_trigger(
     system: PointsSystem,
     user_filters: Filters = (),
     event_filters: Filters = (),
-    **fields: Any,  # noqa: ANN401 - any field's value
+    **fields: Any,
 ) -> PointsTrigger:
     """Store a trigger with its filters. Raises ValidationError by field; nothing is stored then."""
     trigger = create_checked(PointsTrigger, system=system, **fields)
@@ -48,7 +48,7 @@ def update_trigger(
     trigger: PointsTrigger,
     user_filters: Filters | None = None,
     event_filters: Filters | None = None,
-    **fields: Any,  # noqa: ANN401 - any field's value
+    **fields: Any,
 ) -> PointsTrigger:
     """Change a trigger; filters that are given replace its own. Raises ValidationError by field."""
     new_type = fields.get("type", trigger.type)
@@ -134,7 +134,7 @@ def _replace_filters(trigger: PointsTrigger, type_: str, filters: Filters) -> No
 
 
 @transaction.atomic
-def create_system(*, triggers: Sequence[dict[str, Any]] = (), **fields: Any) -> PointsSystem:  # noqa: ANN401
+def create_system(*, triggers: Sequence[dict[str, Any]] = (), **fields: Any) -> PointsSystem:
     """Store a points system with its triggers: all of it or nothing. Raises ValidationError by field."""
     system = create_checked(PointsSystem, **fields)
     for index, trigger in enumerate(triggers):

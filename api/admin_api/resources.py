@@ -91,7 +91,7 @@ class Resource(Generic[Row]):
     def update(self, request: Request, type_: type[Any], update: Callable[[Row, Any], Row]) -> Response:
         """Change the row of each item that is a valid `type_`, under the row's lock."""
 
-        def change(item: Any) -> Any:  # noqa: ANN401 - the type is the caller's
+        def change(item: Any) -> Any:
             row = self._live().select_for_update(of=("self",)).filter(id=parse_id(item.id)).first()
             if row is None:
                 raise not_found(f"{self.what} by ID", item.id)
@@ -124,7 +124,7 @@ def _items(request: Request) -> list[Raw]:
     return items
 
 
-def _attempt(do: Callable[[Any], Any], raw: Raw, type_: type[Any]) -> Any:  # noqa: ANN401
+def _attempt(do: Callable[[Any], Any], raw: Raw, type_: type[Any]) -> Any:
     """Do it for one item, in a transaction of its own. Raises ApiError with the sentence for the item's issue."""
     item = read_part(raw, type_)
     try:

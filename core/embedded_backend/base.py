@@ -17,7 +17,7 @@ def embedded_postgres(var_dir: str) -> EmbeddedPostgres:
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection to the embedded server."""
 
-    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:  # noqa: ANN401 -- psycopg's, as Django has it
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         server = embedded_postgres(self.settings_dict["EMBEDDED_VAR_DIR"])
         server.ensure_running()
         try:

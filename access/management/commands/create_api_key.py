@@ -18,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("name", help="who will use the key, for example «study app backend»")
         parser.add_argument("--admin", action="store_true", required=True, help="a key that may call everything")
 
-    def handle(self, *_: Any, **options: Any) -> None:  # noqa: ANN401 - Django's signature
+    def handle(self, *_: Any, **options: Any) -> None:
         """Make the key and print it."""
         key, text = create_api_key(name=options["name"])
         self.stderr.write(f"Made the admin key «{key.name}». Keep it: it is not shown again.")
