@@ -3,7 +3,70 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
-    return []
+    """Return the links, grouped by what operators do."""
+    return [
+        {
+            "items": [
+                _link("Home", "home", "admin:index"),
+                _link("Users", "group", "admin:users_enduser_changelist"),
+            ]
+        },
+        {
+            "title": "Rules",
+            "separator": True,
+            "items": [
+                _link("Points systems", "stars", "admin:points_pointssystem_changelist"),
+                _link("Triggers", "bolt", "admin:points_pointstrigger_changelist"),
+                _link("Metrics", "monitoring", "admin:metrics_metric_changelist"),
+                _link("Attributes", "sell", "admin:users_attribute_changelist"),
+            ],
+        },
+        {
+            "title": "Access",
+            "separator": True,
+            "items": [
+                _link("API keys", "key", "admin:access_apikey_changelist"),
+                _link("Operators", "badge", "admin:auth_user_changelist"),
+                _link("Groups", "shield_person", "admin:auth_group_changelist"),
+                _link("API reference", "menu_book", "docs"),
+            ],
+        },
+    ]
+
+
+def _link(title: str, icon: str, view: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse(view), "permission": lambda request: _may_see(request, view)}
+
+
+def _may_see(request: HttpRequest, view: str) -> bool:
+    """Tell whether the operator may look at the rows behind a link; pages without rows are for all."""
+    if not view.endswith("_changelist"):
+        return True
+    app, model = view.removeprefix("admin:").removesuffix("_changelist").split("_")
+    return request.user.has_perm(f"{app}.view_{model}")
+
+
+def tabs(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the tabs of a points system's page."""
+    return [
+        {
+            "models": [{"name": "points.pointssystem", "detail": True}],
+            "items": [
+                {"title": "Configuration", "link": _this_page, "inline": "general"},
+                {"title": "Triggers", "link": _this_page, "inline": "dataset-pointstrigger", "permission": is_change},
+            ],
+        }
+    ]
+
+
+def is_change(request: HttpRequest) -> bool:
+    """Tell whether the page is about a row that exists."""
+    return request.resolver_match is not None and "object_id" in request.resolver_match.kwargs
+
+
+def _this_page(request: HttpRequest) -> str:
+    return request.path

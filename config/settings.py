@@ -102,7 +102,8 @@ TEMPLATES = [
 # --- Database --------------------------------------------------------------------------------------------------------
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EMBEDDED_POSTGRES = EmbeddedPostgres(VAR_DIR)
-if env.str("DATABASE_URL", default=""):
+EMBEDDED = not env.str("DATABASE_URL", default="")
+if not EMBEDDED:
     DATABASES = {"default": env.db_url("DATABASE_URL")}
 else:
     DATABASES = {"default": {"ENGINE": "core.embedded_backend", **EMBEDDED_POSTGRES.connection_settings()}}
@@ -124,7 +125,7 @@ else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 CELERY_QUEUE_DIR = VAR_DIR / "celery"
-CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost//"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
     if REDIS_URL
@@ -150,6 +151,7 @@ USE_I18N = True
 
 # --- Operators -------------------------------------------------------------------------------------------------------
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -205,6 +207,7 @@ UNFOLD = {
     "SITE_SYMBOL": "trophy",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "TABS": "backoffice.navigation.tabs",
     "SIDEBAR": {
         "show_search": False,
         "navigation": "backoffice.navigation.sidebar",

@@ -73,9 +73,7 @@ class ConfigurationAdmin(ModelAdmin):
         return False
 
 
-def each_or_message(
-    request: HttpRequest, rows: QuerySet[Any], do: Callable[..., None], done: str
-) -> None:
+def each_or_message(request: HttpRequest, rows: QuerySet[Any], do: Callable[..., None], done: str) -> None:
     """Do it to each row; tell the operator how many worked, and of each other why not."""
     count = 0
     for row in rows:

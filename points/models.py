@@ -84,7 +84,9 @@ class PointsTrigger(Configuration):
     needs = ("metric",)
     status_when_restored = TriggerStatus.INACTIVE
 
-    system = models.ForeignKey(PointsSystem, on_delete=models.PROTECT, related_name="triggers")
+    system = models.ForeignKey(
+        PointsSystem, on_delete=models.PROTECT, related_name="triggers", verbose_name="points system"
+    )
     type = models.CharField(max_length=16, choices=TriggerType, default=TriggerType.METRIC)
     points = models.BigIntegerField(
         validators=[MinValueValidator(-POINTS_LIMIT), MaxValueValidator(POINTS_LIMIT)],
@@ -121,14 +123,14 @@ class PointsTrigger(Configuration):
         )
 
     def __str__(self) -> str:
-        return f"{self.points:+d} {self.occasion}"
+        return f"{self.points:+,} · {self.occasion}"
 
     @property
     def occasion(self) -> str:
         """When it fires, in words."""
         if self.type == TriggerType.METRIC:
-            return f"for every {self.metric_threshold} {self.metric}"
-        return "for a new user"
+            return f"{self.metric}: every {self.metric_threshold or 0:,}"
+        return "New user"
 
     def clean(self) -> None:
         """Refuse impossible combinations, naming the field."""

@@ -53,8 +53,7 @@ def update_trigger(
     """Change a trigger; filters that are given replace its own. Raises ValidationError by field."""
     new_type = fields.get("type", trigger.type)
     if new_type != trigger.type:
-        if trigger.status == TriggerStatus.ACTIVE:
-            raise ValidationError({"type": "can be changed only while the trigger is inactive."})
+        check_type_change(trigger.type, new_type, trigger.status)
         fields = dict.fromkeys(_fields_of_other_types(new_type)) | fields
     update_checked(trigger, **fields)
     user, event = _filters_of(trigger)
@@ -87,6 +86,12 @@ def deactivate_triggers(*, triggers: QuerySet[PointsTrigger]) -> int:
     """Stop active triggers from the next event on; return how many."""
     active = triggers.filter(status=TriggerStatus.ACTIVE)
     return active.update(status=TriggerStatus.INACTIVE, updated=timezone.now())
+
+
+def check_type_change(old_type: str, new_type: str, status: str) -> None:
+    """Raise ValidationError where a trigger of this status cannot become one of another type."""
+    if new_type != old_type and status == TriggerStatus.ACTIVE:
+        raise ValidationError({"type": "can be changed only while the trigger is inactive."})
 
 
 def check_filters(trigger_type: str, user_filters: Filters, event_filters: Filters) -> None:

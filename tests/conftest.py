@@ -1,10 +1,9 @@
 """The cast of all tests: a study app that counts lessons and flashcards, and pays XP, gems and energy."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 from trophy import TrophyApi
@@ -16,6 +15,9 @@ from metrics.models import Metric
 from points.models import PointsSystem, PointsTrigger, TriggerStatus
 from points.services import create_trigger
 from users.models import Attribute
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as TestResponse
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Api:
     key: str
     client: Client = field(default_factory=Client)
 
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> HttpResponse:
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> "TestResponse":
         """Send a request with `body` as JSON; bytes and text go as they are."""
         return self.client.generic(
             method,
@@ -77,7 +79,7 @@ class Api:
             headers={"X-API-KEY": self.key} | headers,
         )
 
-    def get(self, path: str) -> HttpResponse:
+    def get(self, path: str) -> "TestResponse":
         """Send a GET."""
         return self.client.get(path, headers={"X-API-KEY": self.key})
 
@@ -89,7 +91,7 @@ class Api:
         metric: str = "lessons",
         key: str | None = None,
         **attributes: str,
-    ) -> HttpResponse:
+    ) -> "TestResponse":
         """Report an event of a user, given by id or with fields; `key` makes it idempotent."""
         body = {"user": {"id": user} if isinstance(user, str) else user, "value": value}
         headers = {} if key is None else {"Idempotency-Key": key}

@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 ('metric_threshold', models.BigIntegerField(blank=True, help_text="Fires each time that the user's highest total so far passes another multiple of this.", null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(9007199254740991)])),
                 ('block_if_out_of_points', models.BooleanField(default=False, help_text='Refuse the event where the user has fewer points than this trigger would take.')),
                 ('metric', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='triggers', to='metrics.metric')),
-                ('system', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='triggers', to='points.pointssystem')),
+                ('system', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='triggers', to='points.pointssystem', verbose_name='points system')),
             ],
             options={
                 'ordering': ('created', 'id'),

@@ -1,0 +1,82 @@
+"""`manage.py run_demo`, which `make run` calls: everything, seeded, in one command."""
+
+import json
+import secrets
+from argparse import ArgumentParser
+from typing import Any, Final, TypedDict
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from access.keys import find_key
+from access.services import create_api_key
+from access.store import load_keys
+from config.processes import run_together, web_command, worker_command
+
+OPERATOR: Final = "operator"
+
+BANNER: Final = """
+  Pointsmith is at  {url}
+
+  Admin             {url}/admin/       login {operator} / {password}
+  API reference     {url}/docs/
+  API key           {key}
+
+  Award some points:
+
+    curl {url}/v1/metrics/lessons-completed/event \\
+      -H 'X-API-KEY: {key}' -H 'Content-Type: application/json' \\
+      -d '{{"user": {{"id": "learner-1"}}, "value": 1}}'
+
+  Ctrl-C stops it; the data stay for the next time.
+"""
+
+
+class Secrets(TypedDict):
+    """What the demo has to remember in order to show it again."""
+
+    password: str
+    key: str
+
+
+class Command(BaseCommand):
+    """Migrates, seeds, prints where to click, and serves the web and the worker until it is interrupted."""
+
+    help = "Run everything, seeded with a demo."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the port."""
+        parser.add_argument("--port", type=int, default=8000)
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Run."""
+        call_command("migrate", verbosity=0)
+        call_command("seed_demo", stdout=self.stdout)
+        known = _secrets()
+        url = f"http://127.0.0.1:{options['port']}"
+        self.stdout.write(BANNER.format(url=url, operator=OPERATOR, **known))
+        self.stdout.flush()
+        run_together([web_command("127.0.0.1", options["port"], 2, 4), worker_command()], port=options["port"])
+
+
+def _secrets() -> Secrets:
+    """Return the demo's login and key, from the file that keeps them where they are still good."""
+    file = settings.VAR_DIR / "demo.json"
+    known: Secrets = json.loads(file.read_text()) if file.exists() else {"password": "", "key": ""}
+    operator = User.objects.filter(username=OPERATOR).first()
+    if operator is None or not operator.check_password(known["password"]):
+        known["password"] = secrets.token_urlsafe(9)
+        _set_operator(known["password"])
+    if find_key(load_keys(), known["key"]) is None:
+        known["key"] = create_api_key(name="Demo backend")[1]
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(known))
+    return known
+
+
+def _set_operator(password: str) -> None:
+    operator, _ = User.objects.get_or_create(username=OPERATOR, defaults={"is_staff": True, "is_superuser": True})
+    operator.set_password(password)
+    operator.save(update_fields=["password"])

@@ -1,0 +1,26 @@
+"""`manage.py serve`: the web server alone."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from config.processes import run_together, web_command
+
+
+class Command(BaseCommand):
+    """Serves the API and the admin with granian, until it is interrupted."""
+
+    help = "Serve the API and the admin."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take where to listen and how much of the machine to use."""
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--workers", type=int, default=2, help="processes")
+        parser.add_argument("--threads", type=int, default=4, help="threads in each process, each with a connection")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Serve."""
+        command = web_command(options["host"], options["port"], options["workers"], options["threads"])
+        run_together([command], port=options["port"])

@@ -1,0 +1,120 @@
+"""Proving what is derived from what is recorded: each check is one statement that returns the differences."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import connection, transaction
+
+SHOWN_MAX: Final = 20
+
+
+@dataclass(frozen=True)
+class Check:
+    """A statement of what must hold, and the SQL that finds where it does not: one text a row."""
+
+    claim: str
+    sql: str
+
+
+CHECKS: Final = (
+    Check(
+        "Every ledger counts 1, 2, 3... and each line's total is the one before it plus what was awarded.",
+        """
+        SELECT format('user %s, system %s, line %s: awarded %s, total %s after %s', u.external_id, s.key, a.seq,
+                      a.awarded, a.total, a.total_before)
+        FROM (
+            SELECT *, lag(seq, 1, 0::bigint) OVER ledger AS seq_before,
+                   lag(total, 1, 0::bigint) OVER ledger AS total_before
+            FROM points_pointsaward
+            WINDOW ledger AS (PARTITION BY user_id, system_id ORDER BY seq)
+        ) AS a
+        LEFT JOIN users_enduser u ON u.id = a.user_id LEFT JOIN points_pointssystem s ON s.id = a.system_id
+        WHERE a.seq <> a.seq_before + 1 OR a.total <> a.total_before + a.awarded OR a.total < 0
+        """,
+    ),
+    Check(
+        "Every balance is the last line of its ledger, and every ledger has a balance.",
+        """
+        SELECT format('user %s, system %s: balance %s at line %s, ledger %s at line %s', u.external_id, s.key,
+                      b.total, b.seq, a.total, a.seq)
+        FROM points_pointsbalance b
+        FULL JOIN (
+            SELECT DISTINCT ON (user_id, system_id) user_id, system_id, total, seq
+            FROM points_pointsaward ORDER BY user_id, system_id, seq DESC
+        ) AS a USING (user_id, system_id)
+        LEFT JOIN users_enduser u ON u.id = user_id LEFT JOIN points_pointssystem s ON s.id = system_id
+        WHERE (b.total, b.seq) IS DISTINCT FROM (a.total, a.seq)
+        """,
+    ),
+    Check(
+        "Every total is the sum of its matching events, its peak the highest that the sum ever was.",
+        """
+        SELECT format('user %s, metric %s, filter «%s»: total %s and peak %s, by the events %s and %s',
+                      u.external_id, m.key, t.filter, t.total, t.peak, e.total, e.peak)
+        FROM metrics_metrictotal t
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(value), 0) AS total, greatest(0, max(running)) AS peak
+            FROM (
+                SELECT value, sum(value) OVER (ORDER BY at, id) AS running FROM metrics_event
+                WHERE user_id = t.user_id AND metric_id = t.metric_id
+                  AND attributes @> (CASE t.filter WHEN '' THEN '{}' ELSE t.filter END)::jsonb
+            ) AS matching
+        ) AS e
+        LEFT JOIN users_enduser u ON u.id = t.user_id LEFT JOIN metrics_metric m ON m.id = t.metric_id
+        WHERE (t.total, t.peak) IS DISTINCT FROM (e.total, e.peak)
+        """,
+    ),
+    Check(
+        "Every user with events of a metric has a total of it.",
+        """
+        SELECT format('user %s, metric %s: %s events and no total', u.external_id, m.key, e.events)
+        FROM (SELECT user_id, metric_id, count(*) AS events FROM metrics_event GROUP BY user_id, metric_id) AS e
+        LEFT JOIN metrics_metrictotal t ON (t.user_id, t.metric_id, t.filter) = (e.user_id, e.metric_id, '')
+        LEFT JOIN users_enduser u ON u.id = e.user_id LEFT JOIN metrics_metric m ON m.id = e.metric_id
+        WHERE t.user_id IS NULL
+        """,
+    ),
+    Check(
+        "A user's events of a metric never happened at one moment.",
+        """
+        SELECT format('user %s, metric %s: %s events at %s', u.external_id, m.key, e.events, e.at)
+        FROM (
+            SELECT user_id, metric_id, at, count(*) AS events FROM metrics_event
+            GROUP BY user_id, metric_id, at HAVING count(*) > 1
+        ) AS e
+        LEFT JOIN users_enduser u ON u.id = e.user_id LEFT JOIN metrics_metric m ON m.id = e.metric_id
+        """,
+    ),
+    Check(
+        "Whatever the ledger and the events name exists.",
+        """
+        SELECT format('award %s names a missing event, trigger or system', a.id) FROM points_pointsaward a
+        WHERE (a.event_id IS NOT NULL AND NOT EXISTS (SELECT FROM metrics_event e WHERE e.id = a.event_id))
+           OR (a.trigger_id IS NOT NULL AND NOT EXISTS (SELECT FROM points_pointstrigger t WHERE t.id = a.trigger_id))
+           OR NOT EXISTS (SELECT FROM points_pointssystem s WHERE s.id = a.system_id)
+        UNION ALL
+        SELECT format('event %s names a missing metric', e.id) FROM metrics_event e
+        WHERE NOT EXISTS (SELECT FROM metrics_metric m WHERE m.id = e.metric_id)
+        """,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check that was made; `differences` has at most SHOWN_MAX of those found, `count` is of all."""
+
+    check: Check
+    count: int
+    differences: list[str]
+
+
+def verify() -> Iterator[Finding]:
+    """Yield a finding for each check, all on one snapshot, so that events arriving meanwhile make no difference."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        for check in CHECKS:
+            cursor.execute(f"SELECT d.text, count(*) OVER () FROM ({check.sql}) AS d(text) LIMIT {SHOWN_MAX}")
+            rows = cursor.fetchall()
+            yield Finding(check, rows[0][1] if rows else 0, [text for text, _ in rows])
