@@ -48,7 +48,8 @@ class ApiKeyAdmin(ConfigurationAdmin):
             "Your new API key, shown only this once: <code id='new-api-key' class='select-all'>{}</code>", obj.text
         )
         messages.warning(request, text)
-        return self.response_post_save_add(request, obj)
+        response: HttpResponse = self.response_post_save_add(request, obj)
+        return response
 
     @admin.action(description="Revoke", permissions=["change"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:

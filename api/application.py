@@ -32,6 +32,7 @@ class UsersView(APIView):
     """All users."""
 
     @extend_schema(
+        operation_id="users_create",
         summary="Identify a user",
         request=body_of(IdentifiedUser),
         responses={201: json_of(UserJson), **errors(400, 401, 422)},
@@ -45,12 +46,15 @@ class UsersView(APIView):
 class UserView(APIView):
     """One user."""
 
-    @extend_schema(summary="Get a user", responses={200: json_of(UserJson), **errors(401, 404)})
+    @extend_schema(
+        operation_id="users_get", summary="Get a user", responses={200: json_of(UserJson), **errors(401, 404)}
+    )
     def get(self, request: Request, user_id: str) -> Response:
         """Return a user."""
         return Response(render_user(user_of(_user(user_id))))
 
     @extend_schema(
+        operation_id="users_identify",
         summary="Identify a user by id",
         request=body_of(UserFields),
         responses={200: json_of(UserJson), **errors(400, 401, 422)},
@@ -61,6 +65,7 @@ class UserView(APIView):
         return Response(_identify(request, user_changes(_checked(user_id), fields)))
 
     @extend_schema(
+        operation_id="users_update",
         summary="Update a user",
         request=body_of(UserFields),
         responses={200: json_of(UserJson), **errors(400, 401, 404, 422)},
@@ -74,7 +79,11 @@ class UserView(APIView):
 class UserMetricsView(APIView):
     """A user's metrics."""
 
-    @extend_schema(summary="Get a user's metrics", responses={200: json_of(list[MetricJson]), **errors(401, 404)})
+    @extend_schema(
+        operation_id="users_all_metrics",
+        summary="Get a user's metrics",
+        responses={200: json_of(list[MetricJson]), **errors(401, 404)},
+    )
     def get(self, request: Request, user_id: str) -> Response:
         """Return the user's totals of all active metrics, those still at 0 too."""
         totals = read_totals(_user(user_id))
@@ -84,7 +93,11 @@ class UserMetricsView(APIView):
 class UserMetricView(APIView):
     """A user's metric."""
 
-    @extend_schema(summary="Get a user's metric", responses={200: json_of(MetricJson), **errors(401, 404)})
+    @extend_schema(
+        operation_id="users_single_metric",
+        summary="Get a user's metric",
+        responses={200: json_of(MetricJson), **errors(401, 404)},
+    )
     def get(self, request: Request, user_id: str, key: str) -> Response:
         """Return the user's total of one metric."""
         totals = read_totals(_user(user_id))
@@ -97,6 +110,7 @@ class UserPointsView(APIView):
     """A user's points."""
 
     @extend_schema(
+        operation_id="users_points",
         summary="Get a user's points",
         parameters=[whole_number_parameter("awards", 1, 100, 10, "How many of the newest awards to return.")],
         responses={200: json_of(UserPointsJson), **errors(401, 404, 422)},
@@ -114,7 +128,11 @@ class UserPointsView(APIView):
 class PointsView(APIView):
     """A points system."""
 
-    @extend_schema(summary="Get a points system", responses={200: json_of(SystemWithTriggersJson), **errors(401, 404)})
+    @extend_schema(
+        operation_id="points_system",
+        summary="Get a points system",
+        responses={200: json_of(SystemWithTriggersJson), **errors(401, 404)},
+    )
     def get(self, request: Request, key: str) -> Response:
         """Return a points system and its active triggers."""
         system = read_system(key)

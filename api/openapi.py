@@ -106,7 +106,7 @@ def _event_operation() -> dict[str, Any]:
     answer = {"application/json": {"schema": schema_of(EventJson)}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     return {
-        "operationId": "v1_metrics_event_create",
+        "operationId": "metrics_event",
         "summary": "Report an event",
         "description": "Store what a user did and answer with everything that it changed.",
         "tags": ["v1"],

@@ -1,15 +1,20 @@
 """Starting the processes that make up a running Pointsmith, and stopping all when one ends."""
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Final
 
 from django.conf import settings
+from django.core.management import CommandError
 
+START_S_MAX: Final = 30
 STOP_S_MAX: Final = 15
 
 
@@ -30,11 +35,15 @@ def worker_command() -> list[str]:
     ]
 
 
-def run_together(commands: Sequence[Sequence[str]], *, port: int | None = None) -> None:
+def run_together(
+    commands: Sequence[Sequence[str]], *, port: int | None = None, when_ready: Callable[[], None] = lambda: None
+) -> None:
     """Run the commands until one of them ends or this process is told to stop; then stop the others.
 
-    Exits with the status of the one that ended first.
+    `when_ready` is called once something listens on `port`. Exits with the status of the command that ended first.
     """
+    if port is not None:
+        _refuse_taken(port)
     if settings.EMBEDDED:
         # This process outlives the others, so the database is not stopped under them.
         settings.EMBEDDED_POSTGRES.ensure_running()
@@ -42,12 +51,37 @@ def run_together(commands: Sequence[Sequence[str]], *, port: int | None = None) 
     signal.signal(signal.SIGTERM, _interrupt)
     processes = [subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR) for command in commands]  # noqa: S603
     try:
-        _, status = os.wait()
-        raise SystemExit(os.waitstatus_to_exitcode(status))
+        if port is None or _listens(port, processes):
+            when_ready()
+        raise SystemExit(_first_status(processes))
     except KeyboardInterrupt:
         raise SystemExit(0) from None
     finally:
         _stop(processes)
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise CommandError(f"Port {port} is taken by another program: choose one with PORT={port + 1}.")
+
+
+def _listens(port: int, processes: Sequence[subprocess.Popen[bytes]]) -> bool:
+    """Wait until something listens on `port`; return False where a process ended before."""
+    deadline = time.monotonic() + START_S_MAX
+    while time.monotonic() < deadline and all(process.poll() is None for process in processes):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.1)
+    return False
+
+
+def _first_status(processes: Sequence[subprocess.Popen[bytes]]) -> int:
+    """Wait until one of the processes ends and return its exit status."""
+    ended = {os.pidfd_open(process.pid): process for process in processes}
+    (first, *_), _, _ = select.select(list(ended), [], [])
+    return ended[first].wait()
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

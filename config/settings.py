@@ -41,7 +41,11 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIN
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if PRODUCTION else 0)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
-SILENCED_SYSTEM_CHECKS = ["security.W008"]  # the redirect to https is the proxy's, by SECURE_SSL_REDIRECT if wanted
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # what holds for other subdomains is not for one service to say
+    "security.W008",  # the redirect to https is the proxy's, or SECURE_SSL_REDIRECT's
+    "security.W021",  # nor is entering a whole domain in browsers' lists
+]
 
 # --- Applications ----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
 from django.db.models import Q
 
@@ -23,8 +23,13 @@ class PointsSystem(Configuration):
     key = models.CharField(max_length=KEY_LENGTH_MAX, validators=[validate_key])
     description = models.TextField(blank=True, default="", max_length=2000)
     badge = BadgeField(blank=True, help_text="PNG, JPEG, WebP or GIF, up to 5 MB and 4096 pixels a side.")
-    badge_url = models.URLField(
-        "badge address", max_length=2000, blank=True, default="", help_text="Where the badge is hosted elsewhere."
+    badge_url = models.CharField(
+        "badge address",
+        max_length=2000,
+        blank=True,
+        default="",
+        validators=[URLValidator(("http", "https"), message="must be an http:// or https:// address.")],
+        help_text="Where the badge is hosted elsewhere.",
     )
     max_points = models.BigIntegerField(
         null=True,

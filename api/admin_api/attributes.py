@@ -35,6 +35,7 @@ class AttributesView(APIView):
     """All attributes."""
 
     @extend_schema(
+        operation_id="admin_attributes_list",
         summary="List attributes",
         parameters=PAGE,
         responses={200: json_of(list[AdminAttributeJson]), **errors(401, 422)},
@@ -44,6 +45,7 @@ class AttributesView(APIView):
         return _attributes().list(request)
 
     @extend_schema(
+        operation_id="admin_attributes_create",
         summary="Create attributes",
         request=body_of(list[AttributeItem]),
         responses={**created_of(AdminAttributeJson), **errors(400, 401, 422)},
@@ -53,6 +55,7 @@ class AttributesView(APIView):
         return _attributes().create(request, AttributeItem, _create_attribute)
 
     @extend_schema(
+        operation_id="admin_attributes_update",
         summary="Update attributes",
         request=body_of(list[AttributePatch]),
         responses={**updated_of(AdminAttributeJson), **errors(400, 401, 422)},
@@ -67,7 +70,11 @@ class AttributesView(APIView):
 class AttributeView(APIView):
     """One attribute."""
 
-    @extend_schema(summary="Get an attribute", responses={200: json_of(AdminAttributeJson), **errors(401, 404, 422)})
+    @extend_schema(
+        operation_id="admin_attributes_get",
+        summary="Get an attribute",
+        responses={200: json_of(AdminAttributeJson), **errors(401, 404, 422)},
+    )
     def get(self, request: Request, id: str) -> Response:  # noqa: A002 - the path's name
         """Return an attribute."""
         return _attributes().get(id)

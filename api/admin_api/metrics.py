@@ -40,13 +40,17 @@ class MetricsView(APIView):
     """All metrics."""
 
     @extend_schema(
-        summary="List metrics", parameters=PAGE, responses={200: json_of(list[AdminMetricJson]), **errors(401, 422)}
+        operation_id="admin_metrics_list",
+        summary="List metrics",
+        parameters=PAGE,
+        responses={200: json_of(list[AdminMetricJson]), **errors(401, 422)},
     )
     def get(self, request: Request) -> Response:
         """Return a page of metrics."""
         return _metrics().list(request)
 
     @extend_schema(
+        operation_id="admin_metrics_create",
         summary="Create metrics",
         request=body_of(list[MetricItem]),
         responses={**created_of(AdminMetricJson), **errors(400, 401, 422)},
@@ -58,6 +62,7 @@ class MetricsView(APIView):
         )
 
     @extend_schema(
+        operation_id="admin_metrics_update",
         summary="Update metrics",
         request=body_of(list[MetricPatch]),
         responses={**updated_of(AdminMetricJson), **errors(400, 401, 422)},
@@ -70,7 +75,11 @@ class MetricsView(APIView):
 class MetricView(APIView):
     """One metric."""
 
-    @extend_schema(summary="Get a metric", responses={200: json_of(AdminMetricJson), **errors(401, 404, 422)})
+    @extend_schema(
+        operation_id="admin_metrics_get",
+        summary="Get a metric",
+        responses={200: json_of(AdminMetricJson), **errors(401, 404, 422)},
+    )
     def get(self, request: Request, id: str) -> Response:  # noqa: A002 - the path's name
         """Return a metric."""
         return _metrics().get(id)

@@ -55,6 +55,7 @@ class PointsSystemsView(APIView):
     """All points systems."""
 
     @extend_schema(
+        operation_id="admin_points_systems_list",
         summary="List points systems",
         parameters=PAGE,
         responses={200: json_of(list[AdminSystemJson]), **errors(401, 422)},
@@ -64,6 +65,7 @@ class PointsSystemsView(APIView):
         return points_systems().list(request)
 
     @extend_schema(
+        operation_id="admin_points_systems_create",
         summary="Create points systems",
         request=body_of(list[SystemItem]),
         responses={**created_of(AdminSystemJson), **errors(400, 401, 422)},
@@ -73,6 +75,7 @@ class PointsSystemsView(APIView):
         return points_systems().create(request, SystemItem, _create)
 
     @extend_schema(
+        operation_id="admin_points_systems_update",
         summary="Update points systems",
         request=body_of(list[SystemPatch]),
         responses={**updated_of(AdminSystemJson), **errors(400, 401, 422)},
@@ -87,7 +90,11 @@ class PointsSystemsView(APIView):
 class PointsSystemView(APIView):
     """One points system."""
 
-    @extend_schema(summary="Get a points system", responses={200: json_of(AdminSystemJson), **errors(401, 404, 422)})
+    @extend_schema(
+        operation_id="admin_points_systems_get",
+        summary="Get a points system",
+        responses={200: json_of(AdminSystemJson), **errors(401, 404, 422)},
+    )
     def get(self, request: Request, id: str) -> Response:  # noqa: A002 - the path's name
         """Return a points system."""
         return points_systems().get(id)

@@ -23,6 +23,7 @@ class TriggersView(APIView):
     """The triggers of a points system."""
 
     @extend_schema(
+        operation_id="admin_points_triggers_list",
         summary="List triggers",
         parameters=PAGE,
         responses={200: json_of(list[AdminTriggerJson]), **errors(401, 404, 422)},
@@ -32,6 +33,7 @@ class TriggersView(APIView):
         return _triggers(system_id).list(request)
 
     @extend_schema(
+        operation_id="admin_points_triggers_create",
         summary="Create triggers",
         request=body_of(list[TriggerItem]),
         responses={**created_of(AdminTriggerJson), **errors(400, 401, 404, 422)},
@@ -46,6 +48,7 @@ class TriggersView(APIView):
         return _triggers(system_id).create(request, TriggerItem, create)
 
     @extend_schema(
+        operation_id="admin_points_triggers_update",
         summary="Update triggers",
         request=body_of(list[TriggerPatch]),
         responses={**updated_of(AdminTriggerJson), **errors(400, 401, 404, 422)},
@@ -62,7 +65,11 @@ class TriggersView(APIView):
 class TriggerView(APIView):
     """One trigger."""
 
-    @extend_schema(summary="Get a trigger", responses={200: json_of(AdminTriggerJson), **errors(401, 404, 422)})
+    @extend_schema(
+        operation_id="admin_points_triggers_get",
+        summary="Get a trigger",
+        responses={200: json_of(AdminTriggerJson), **errors(401, 404, 422)},
+    )
     def get(self, request: Request, system_id: str, id: str) -> Response:  # noqa: A002 - the path's name
         """Return a trigger."""
         return _triggers(system_id).get(id)

@@ -54,11 +54,14 @@ class Command(BaseCommand):
         """Run."""
         call_command("migrate", verbosity=0)
         call_command("seed_demo", stdout=self.stdout)
-        known = _secrets()
-        url = f"http://127.0.0.1:{options['port']}"
-        self.stdout.write(BANNER.format(url=url, operator=OPERATOR, **known))
+        port = options["port"]
+        banner = BANNER.format(url=f"http://127.0.0.1:{port}", operator=OPERATOR, **_secrets())
+        commands = [web_command("127.0.0.1", port, workers=2, threads=4), worker_command()]
+        run_together(commands, port=port, when_ready=lambda: self._show(banner))
+
+    def _show(self, banner: str) -> None:
+        self.stdout.write(banner)
         self.stdout.flush()
-        run_together([web_command("127.0.0.1", options["port"], 2, 4), worker_command()], port=options["port"])
 
 
 def _secrets() -> Secrets:

@@ -1,0 +1,83 @@
+"""The commands that bring a server up."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+
+from core.services import create_checked
+from metrics.models import Event
+from points.models import PointsAward, PointsSystem
+from tests.conftest import Api
+from users.models import EndUser
+
+ROOT = Path(settings.BASE_DIR)
+
+
+@pytest.mark.django_db
+def test_create_api_key_prints_the_key_alone_on_the_last_line() -> None:
+    out = io.StringIO()
+    call_command("create_api_key", "study app", "--admin", stdout=out, stderr=io.StringIO())
+    key = out.getvalue().splitlines()[-1]
+    assert Api(key).get("/v1/users/alice").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_seed_demo_fills_an_empty_server_once_and_all_of_it_adds_up() -> None:
+    call_command("seed_demo", stdout=io.StringIO())
+    events, users = Event.objects.count(), EndUser.objects.count()
+    assert events > 3000
+    assert users == 200
+    assert PointsAward.objects.filter(system__key="energy", awarded__lt=0).exists()
+    days = Event.objects.dates("at", "day")
+    assert len(days) >= 60
+    call_command("verify", stdout=io.StringIO())
+    call_command("seed_demo", stdout=io.StringIO())
+    assert (Event.objects.count(), EndUser.objects.count()) == (events, users)
+
+
+@pytest.mark.django_db
+def test_seed_demo_leaves_a_server_alone_that_has_a_points_system() -> None:
+    create_checked(PointsSystem, name="Gems", key="gems")
+    call_command("seed_demo", stdout=io.StringIO())
+    assert not Event.objects.exists()
+
+
+PRODUCTION = {"PRODUCTION": "true", "SECRET_KEY": "correct-horse-battery-staple-0123456789-ABCDEFGHIJKLMNOP", "PUBLIC_URL": "https://points.example.com"}
+REFUSED: dict[str, tuple[dict[str, str], str]] = {
+    "no secret key": ({"SECRET_KEY": ""}, "SECRET_KEY"),
+    "a short secret key": ({"SECRET_KEY": "short"}, "SECRET_KEY"),
+    "the key of a tutorial": ({"SECRET_KEY": "django-insecure-" + "x" * 50}, "SECRET_KEY"),
+    "no public address": ({"PUBLIC_URL": ""}, "PUBLIC_URL"),
+    "an address without encryption": ({"PUBLIC_URL": "http://points.example.com"}, "PUBLIC_URL"),
+    "debugging": ({"DEBUG": "true"}, "DEBUG"),
+}
+
+
+def check(environment: dict[str, str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_production_settings_pass_django_s_own_check(tmp_path: Path) -> None:
+    done = check(PRODUCTION, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_production_refuses(case: str, tmp_path: Path) -> None:
+    change, named = REFUSED[case]
+    refused = check(PRODUCTION | change, tmp_path)
+    assert refused.returncode != 0
+    assert named in refused.stderr

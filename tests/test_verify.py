@@ -1,0 +1,56 @@
+"""`manage.py verify` finds whatever does not add up, and says where."""
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from tests.conftest import Api, Game, make_game
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def played(transactional_db: None, api: Api) -> Game:
+    game = make_game()
+    game.trigger(points=10)
+    game.trigger(points=1, event_filters=[(game.category, "listening")])
+    for value in (1, 2, -1):
+        api.event("alice", value, category="listening")
+    api.event("bob", 1)
+    return game
+
+
+def test_what_the_pipeline_stored_adds_up(played: Game) -> None:
+    out = io.StringIO()
+    call_command("verify", stdout=out)
+    assert "WRONG" not in out.getvalue()
+
+
+DAMAGE = {
+    "a balance that is not its ledger's": "UPDATE points_pointsbalance SET total = total + 1",
+    "a line that is missing": "DELETE FROM points_pointsaward WHERE seq = 1",
+    "a line that was changed": "UPDATE points_pointsaward SET awarded = awarded + 1 WHERE seq = 2",
+    "a balance without a ledger": "DELETE FROM points_pointsaward",
+    "a ledger without a balance": "DELETE FROM points_pointsbalance",
+    "a total that is not the sum": "UPDATE metrics_metrictotal SET total = total - 1",
+    "a peak that never was": "UPDATE metrics_metrictotal SET peak = peak + 1",
+    "a filtered total that is not the sum": "UPDATE metrics_metrictotal SET total = 0, peak = 0 WHERE filter <> ''",
+    "a total that is missing": "DELETE FROM metrics_metrictotal",
+    "an event that is missing": "DELETE FROM metrics_event",
+    "a trigger that is missing": "DELETE FROM points_triggerfilter; DELETE FROM points_pointstrigger",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_verify_fails_and_names(damage: str, played: Game) -> None:
+    with connection.cursor() as cursor:
+        for statement in DAMAGE[damage].split(";"):
+            cursor.execute(statement)
+    out = io.StringIO()
+    with pytest.raises(CommandError) as failure:
+        call_command("verify", stdout=out)
+    assert failure.value.returncode == 1
+    assert "WRONG" in out.getvalue()
+    assert "alice" in out.getvalue() or "award" in out.getvalue()
