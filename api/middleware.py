@@ -24,9 +24,12 @@ class ApiMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer one request."""
-        if request.path_info.startswith(API_PREFIXES):
-            return self._answer(request)
-        return self.get_response(request)
+        if not request.path_info.startswith(API_PREFIXES):
+            return self.get_response(request)
+        response = self._answer(request)
+        # Without it a server would have to close the connection, or send the answer in chunks.
+        response.headers["Content-Length"] = str(len(response.content))
+        return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
         try:

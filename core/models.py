@@ -18,6 +18,11 @@ def new_id() -> uuid.UUID:
     return uuid.UUID(int=uuid_utils.uuid7().int)
 
 
+def new_id_text() -> str:
+    """Return a UUIDv7 as the hot path carries it."""
+    return str(uuid_utils.uuid7())
+
+
 class ConfigurationStatus(models.TextChoices):
     """Archiving is how configuration is deleted: what was awarded by it stays explained."""
 

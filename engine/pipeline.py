@@ -11,7 +11,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from core.json import encode_text
-from core.models import new_id
+from core.models import new_id_text
 from engine.decide import UserState, decide
 from engine.inputs import EventInput, Input
 from engine.outcomes import Outcome
@@ -51,7 +51,7 @@ def process(inputs: Sequence[Input], *, clock: Clock = timezone.now) -> Processe
 
 def _lock(cursor: CursorWrapper, inputs: Sequence[Input], now: datetime) -> frozenset[str]:
     """Lock the users, adding those that are new, whose external ids are returned."""
-    rows = [{"id": str(new_id()), "external_id": each, "created": now} for each in _external_ids(inputs)]
+    rows = [{"id": new_id_text(), "external_id": each, "created": now} for each in _external_ids(inputs)]
     cursor.execute(users_store.LOCK, [encode_text(rows)])
     return frozenset(external_id for (external_id,) in cursor.fetchall())
 
@@ -130,13 +130,9 @@ def _decide_all(
     states, outcomes = dict(before), []
     for given in inputs:
         user = given.user.external_id
-        states[user], outcome = decide(book, states[user], given, given.at or now, _new_id)
+        states[user], outcome = decide(book, states[user], given, given.at or now, new_id_text)
         outcomes.append(outcome)
     return states, outcomes
-
-
-def _new_id() -> str:
-    return str(new_id())
 
 
 def _external_ids(inputs: Sequence[Input]) -> list[str]:

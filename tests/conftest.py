@@ -1,9 +1,11 @@
 """The cast of all tests: a study app that counts lessons and flashcards, and pays XP, gems and energy."""
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.core.serializers.json import DjangoJSONEncoder
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 from trophy import TrophyApi
@@ -33,12 +35,12 @@ class Game:
 
     def trigger(self, points: int, every: int = 1, **fields: Any) -> PointsTrigger:
         """Add an active metric trigger on lessons in XP, unless `fields` say otherwise."""
-        given = {"system": self.xp, "type": "metric", "metric": self.lessons, "metric_threshold": every}
+        given: dict[str, Any] = {"system": self.xp, "type": "metric", "metric": self.lessons, "metric_threshold": every}
         return create_trigger(points=points, status=TriggerStatus.ACTIVE, **(given | fields))
 
     def creation_trigger(self, points: int, **fields: Any) -> PointsTrigger:
         """Add an active user-creation trigger in XP, unless `fields` say otherwise."""
-        given = {"system": self.xp, "type": "user_creation", "status": TriggerStatus.ACTIVE}
+        given: dict[str, Any] = {"system": self.xp, "type": "user_creation", "status": TriggerStatus.ACTIVE}
         return create_trigger(points=points, **(given | fields))
 
 
@@ -69,15 +71,11 @@ class Api:
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> "TestResponse":
         """Send a request with `body` as JSON; bytes and text go as they are."""
-        return self.client.generic(
-            method,
-            path,
-            body
-            if isinstance(body, bytes | str)
-            else self.client._encode_json({} if body is None else body, "application/json"),
-            content_type="application/json",
-            headers={"X-API-KEY": self.key} | headers,
+        data = (
+            body if isinstance(body, bytes | str) else json.dumps({} if body is None else body, cls=DjangoJSONEncoder)
         )
+        headers = {"X-API-KEY": self.key} | headers
+        return self.client.generic(method, path, data, content_type="application/json", headers=headers)
 
     def get(self, path: str) -> "TestResponse":
         """Send a GET."""

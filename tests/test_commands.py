@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,11 @@ def test_seed_demo_leaves_a_server_alone_that_has_a_points_system() -> None:
     assert not Event.objects.exists()
 
 
-PRODUCTION = {"PRODUCTION": "true", "SECRET_KEY": "correct-horse-battery-staple-0123456789-ABCDEFGHIJKLMNOP", "PUBLIC_URL": "https://points.example.com"}
+PRODUCTION = {
+    "PRODUCTION": "true",
+    "SECRET_KEY": "correct-horse-battery-staple-0123456789-ABCDEFGHIJKLMNOP",
+    "PUBLIC_URL": "https://points.example.com",
+}
 REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "no secret key": ({"SECRET_KEY": ""}, "SECRET_KEY"),
     "a short secret key": ({"SECRET_KEY": "short"}, "SECRET_KEY"),
@@ -81,3 +86,10 @@ def test_production_refuses(case: str, tmp_path: Path) -> None:
     refused = check(PRODUCTION | change, tmp_path)
     assert refused.returncode != 0
     assert named in refused.stderr
+
+
+def test_the_example_environment_lists_every_setting_and_no_other() -> None:
+    settings_file = (ROOT / "config" / "settings.py").read_text()
+    read = set(re.findall(r"""env\.\w+\(\s*["']([A-Z_]+)["']""", settings_file))
+    listed = set(re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert listed == read

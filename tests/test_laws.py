@@ -32,14 +32,16 @@ points = st.integers(min_value=-50, max_value=50).filter(bool)
 
 
 def trigger(**fields: Any) -> TriggerRule:
-    return TriggerRule(**({"id": "t", "system_id": XP, "cause": "metric", "points": 1, "order": 0} | fields))
+    given: dict[str, Any] = {"id": "t", "system_id": XP, "cause": "metric", "points": 1, "order": 0}
+    return TriggerRule(**given | fields)
 
 
 # --- The pure rules --------------------------------------------------------------------------------------------------
 @given(parts=st.lists(positive_values, min_size=1, max_size=8), every=st.integers(1, 100), reward=st.integers(1, 1000))
 def test_a_split_event_pays_what_the_whole_pays(parts: list[Decimal], every: int, reward: int) -> None:
     def paid(amounts: Sequence[Decimal]) -> int:
-        total, balances = Total(), {}
+        total = Total()
+        balances: dict[str, Balance] = {}
         for amount in amounts:
             after = add_value(total, amount, START)
             firings = [Firing(trigger(points=reward), crossings(total.peak, after.peak, every))]
@@ -55,7 +57,7 @@ def test_a_peak_never_falls_and_no_multiple_is_crossed_twice(amounts: list[Decim
     total, crossed = Total(), 0
     for amount in amounts:
         after = add_value(total, amount, START)
-        assert after.peak >= max(total.peak, after.total, 0)
+        assert after.peak >= max(total.peak, after.total, Decimal(0))
         times = crossings(total.peak, after.peak, every)
         assert times >= 0
         crossed += times

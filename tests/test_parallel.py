@@ -13,6 +13,7 @@ from django.db import connection
 from metrics.models import Event, MetricTotal
 from points.models import PointsAward, PointsBalance
 from tests.conftest import Api, Game, make_game
+from users.models import EndUser
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -82,6 +83,22 @@ def test_events_of_the_same_new_users_in_any_order_neither_fail_nor_create_one_t
 
     assert in_parallel(12, report) == [{201}] * 12
     assert [api.points(name)["total"] for name in names] == [5] * 12
+    call_command("verify")
+
+
+def test_new_users_whose_events_are_refused_and_accepted_at_once_are_neither_lost_nor_left_over(
+    api: Api, game: Game
+) -> None:
+    game.trigger(points=1)
+
+    def report(number: int) -> list[int]:
+        backend, unknown = Api(api.key), {"pln": "pro"} if number % 2 else {}
+        return [backend.event({"id": f"user-{user}", "attributes": unknown}, 1).status_code for user in range(20)]
+
+    assert in_parallel(8, report) == [[422 if number % 2 else 201] * 20 for number in range(8)]
+    assert [api.points(f"user-{user}")["total"] for user in range(20)] == [4] * 20
+    in_parallel(8, lambda _: Api(api.key).event({"id": "nobody", "attributes": {"pln": "pro"}}, 1))
+    assert not EndUser.objects.filter(external_id="nobody").exists()
     call_command("verify")
 
 
