@@ -14,7 +14,7 @@ from engine.inputs import IdentifyInput
 from engine.outcomes import Accepted, Rejected
 from engine.pipeline import process
 from metrics.render import MetricJson, render_metric
-from metrics.store import read_metrics, read_totals
+from metrics.store import read_metric, read_metrics, read_totals
 from points.render import (
     SystemWithTriggersJson,
     UserPointsJson,
@@ -100,10 +100,10 @@ class UserMetricView(APIView):
     )
     def get(self, request: Request, user_id: str, key: str) -> Response:
         """Return the user's total of one metric."""
-        totals = read_totals(_user(user_id))
-        for metric in read_metrics(key=key):
-            return Response(render_metric(metric, totals.get(metric.id)))
-        raise not_found("Metric", key)
+        user, metric = _user(user_id), read_metric(key)
+        if metric is None:
+            raise not_found("Metric", key)
+        return Response(render_metric(metric, read_totals(user).get(metric.id)))
 
 
 class UserPointsView(APIView):

@@ -1,5 +1,6 @@
 """What request bodies look like, and how they are read: strictly, with one clear sentence for what is wrong."""
 
+import re
 from collections.abc import Hashable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -59,22 +60,32 @@ def _decoder(type_: Hashable) -> msgspec.json.Decoder[Any]:
 
 
 def read_body(request: HttpRequest, type_: type[Body]) -> Body:
-    """Return the request's JSON body as `type_`. Raises ApiError: 400 unreadable, 413 too large, 422 another form."""
-    try:
-        return read_part(request.body, type_)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ApiError(400, f"The body is not readable JSON: {error}.") from error
+    """Return the request's JSON body as `type_`. Raises ApiError: 400 unreadable, 422 of another form."""
+    raw = request.body
+    if not raw.isascii():
+        # The decoder looks only into the texts that it decodes, not into those of a part that is read later.
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            raise _unreadable(error) from error
+    return read_part(raw, type_)
 
 
 def read_part(raw: bytes | Raw, type_: type[Body]) -> Body:
-    """Return a part of a body, which is JSON, as `type_`. Raises ApiError where it has another form."""
+    """Return a body, or a part of one, as `type_`. Raises ApiError as `read_body` does."""
     try:
         part: Body = _decoder(cast(Hashable, type_)).decode(raw)
     except msgspec.ValidationError as error:
         raise invalid(describe(error)) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _unreadable(error) from error
     if b"\\u0000" in bytes(raw):
         _refuse_nul(msgspec.to_builtins(part, builtin_types=(Raw,)))
     return part
+
+
+def _unreadable(error: Exception) -> ApiError:
+    return ApiError(400, f"The body is not readable JSON: {error}.")
 
 
 def _refuse_nul(body: object) -> None:
@@ -97,14 +108,15 @@ def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
 
 def read_value(raw: Raw) -> Decimal:
     """Return an event's value, taken from the JSON text itself, so that 0.1 is a tenth. Raises ApiError."""
-    text = bytes(raw).decode()
+    text = bytes(raw).decode("utf-8", "replace")
     if text[0] not in "-0123456789":
         raise invalid("value must be a number.")
     try:
         value = Decimal(text)
     except InvalidOperation:
         value = Decimal("Infinity")
-    if not abs(value) < VALUE_LIMIT:
+    # Rounding can reach the limit that the number itself stayed below.
+    if not abs(value) < VALUE_LIMIT or not abs(quantize(value)) < VALUE_LIMIT:
         raise invalid("value must be above -10^15 and below 10^15.")
     return quantize(value)
 
@@ -158,8 +170,11 @@ def _sign_up_date(value: str | None | UnsetType, root: str) -> date | None | rul
     if not isinstance(value, str):
         return _given(value)
     try:
-        if len(value) == len("2026-01-31"):
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
             return date.fromisoformat(value)
+        # Not the other forms of ISO 8601, which read as another date to many: weeks, ordinal days.
+        if not re.match(r"\d{4}-\d{2}-\d{2}[T ]", value):
+            raise ValueError(value)
         instant = datetime.fromisoformat(value)
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC).date()
     except (ValueError, OverflowError) as error:

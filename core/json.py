@@ -1,11 +1,13 @@
 """JSON as the wire wants it: numbers exact, times in ISO 8601 with a Z."""
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import msgspec
 
+# Of any number that a column holds; the default context would round to 28 digits.
+_EXACT = Context(prec=60)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -17,7 +19,7 @@ def encode(value: Any) -> bytes:
 def plain_number(number: Decimal) -> int | Decimal:
     """Return `number` without trailing zeros, whole numbers as integers: 5, not 5.000000000."""
     whole = int(number)
-    return whole if whole == number else number.normalize()
+    return whole if whole == number else number.normalize(_EXACT)
 
 
 def iso_instant(instant: datetime) -> str:

@@ -107,9 +107,14 @@ def load_metrics() -> dict[str, MetricRule]:
     return {metric.key: MetricRule(id=str(metric.id), key=metric.key, name=metric.name) for metric in read_metrics()}
 
 
-def read_metrics(**conditions: str) -> QuerySet[Metric]:
-    """Return the active metrics that meet `conditions`, in the order of creation."""
-    return Metric.objects.filter(status=ConfigurationStatus.ACTIVE, **conditions)
+def read_metrics() -> QuerySet[Metric]:
+    """Return the active metrics in the order of creation."""
+    return Metric.objects.filter(status=ConfigurationStatus.ACTIVE)
+
+
+def read_metric(key: str) -> Metric | None:
+    """Return the active metric with this key."""
+    return None if "\x00" in key else read_metrics().filter(key=key).first()
 
 
 def read_totals(user: EndUser) -> dict[UUID, Decimal]:

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
+from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator, URLValidator
 from django.db import models
 from django.db.models import Q
 
@@ -21,7 +21,7 @@ class PointsSystem(Configuration):
 
     name = models.CharField(max_length=NAME_LENGTH_MAX)
     key = models.CharField(max_length=KEY_LENGTH_MAX, validators=[validate_key])
-    description = models.TextField(blank=True, default="", max_length=2000)
+    description = models.TextField(blank=True, default="", validators=[MaxLengthValidator(2000)])
     badge = BadgeField(blank=True, help_text="PNG, JPEG, WebP or GIF, up to 5 MB and 4096 pixels a side.")
     badge_url = models.CharField(
         "badge address",

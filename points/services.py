@@ -37,8 +37,8 @@ def create_trigger(
     """Store a trigger with its filters. Raises ValidationError by field; nothing is stored then."""
     trigger = create_checked(PointsTrigger, system=system, **fields)
     check_filters(trigger.type, user_filters, event_filters)
-    _replace_filters(trigger, AttributeType.USER, user_filters)
-    _replace_filters(trigger, AttributeType.EVENT, event_filters)
+    _replace_filters(trigger, "user_filters", AttributeType.USER, user_filters)
+    _replace_filters(trigger, "event_filters", AttributeType.EVENT, event_filters)
     return trigger
 
 
@@ -61,9 +61,9 @@ def update_trigger(
         new_type, user if user_filters is None else user_filters, event if event_filters is None else event_filters
     )
     if user_filters is not None:
-        _replace_filters(trigger, AttributeType.USER, user_filters)
+        _replace_filters(trigger, "user_filters", AttributeType.USER, user_filters)
     if event_filters is not None:
-        _replace_filters(trigger, AttributeType.EVENT, event_filters)
+        _replace_filters(trigger, "event_filters", AttributeType.EVENT, event_filters)
     return trigger
 
 
@@ -132,10 +132,13 @@ def _filters_of(trigger: PointsTrigger) -> tuple[Filters, Filters]:
     return user, [(each.attribute, each.value) for each in filters if each.is_of_event]
 
 
-def _replace_filters(trigger: PointsTrigger, type_: str, filters: Filters) -> None:
+def _replace_filters(trigger: PointsTrigger, field: str, type_: str, filters: Filters) -> None:
     trigger.filters.filter(attribute__type=type_).delete()
     for attribute, value in filters:
-        create_checked(TriggerFilter, trigger=trigger, attribute=attribute, value=value)
+        try:
+            create_checked(TriggerFilter, trigger=trigger, attribute=attribute, value=value)
+        except ValidationError as error:
+            raise ValidationError({field: f"«{attribute}»: {' '.join(error.messages)}"}) from error
 
 
 @transaction.atomic

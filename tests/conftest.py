@@ -1,9 +1,11 @@
 """The cast of all tests: a study app that counts lessons and flashcards, and pays XP, gems and energy."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from django.core.serializers.json import DjangoJSONEncoder
 from django.test import Client
@@ -35,8 +37,9 @@ class Game:
 
     def trigger(self, points: int, every: int = 1, **fields: Any) -> PointsTrigger:
         """Add an active metric trigger on lessons in XP, unless `fields` say otherwise."""
-        given: dict[str, Any] = {"system": self.xp, "type": "metric", "metric": self.lessons, "metric_threshold": every}
-        return create_trigger(points=points, status=TriggerStatus.ACTIVE, **(given | fields))
+        given: dict[str, Any] = {"system": self.xp, "type": "metric", "status": TriggerStatus.ACTIVE}
+        of_metric = {"metric": self.lessons, "metric_threshold": every}
+        return create_trigger(points=points, **(given | of_metric | fields))
 
     def creation_trigger(self, points: int, **fields: Any) -> PointsTrigger:
         """Add an active user-creation trigger in XP, unless `fields` say otherwise."""
@@ -109,8 +112,9 @@ def api(db: None) -> Api:
 
 
 @pytest.fixture
-def sdk(transactional_db: None, live_server: LiveServer) -> TrophyApi:
+def sdk(transactional_db: None, live_server: LiveServer) -> Iterator[TrophyApi]:
     """The official SDK with a good key, pointed at a real server."""
     _, key = create_api_key(name="SDK")
     environment = TrophyApiEnvironment(api=f"{live_server.url}/v1", admin=f"{live_server.url}/admin-api/v1")
-    return TrophyApi(api_key=key, environment=environment, max_retries=0)
+    with httpx.Client() as client:
+        yield TrophyApi(api_key=key, environment=environment, max_retries=0, httpx_client=client)

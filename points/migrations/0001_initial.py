@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('updated', models.DateTimeField(auto_now=True)),
                 ('name', models.CharField(max_length=255)),
                 ('key', models.CharField(max_length=255, validators=[django.core.validators.RegexValidator('\\A[a-zA-Z0-9_-]+\\Z', 'must have only letters, digits, hyphens and underscores.')])),
-                ('description', models.TextField(blank=True, default='', max_length=2000)),
+                ('description', models.TextField(blank=True, default='', validators=[django.core.validators.MaxLengthValidator(2000)])),
                 ('badge', core.images.BadgeField(blank=True, default='', help_text='PNG, JPEG, WebP or GIF, up to 5 MB and 4096 pixels a side.', upload_to='')),
                 ('badge_url', models.CharField(blank=True, default='', help_text='Where the badge is hosted elsewhere.', max_length=2000, validators=[django.core.validators.URLValidator(('http', 'https'), message='must be an http:// or https:// address.')], verbose_name='badge address')),
                 ('max_points', models.BigIntegerField(blank=True, help_text='The most points that a user can hold; empty for no limit.', null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(9007199254740991)])),
