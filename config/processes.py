@@ -7,15 +7,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Final
+from urllib.request import urlopen
 
 from django.conf import settings
 from django.core.management import CommandError
 
 START_S_MAX: Final = 30
 STOP_S_MAX: Final = 15
+WORKER_STOP_S_MAX: Final = 10
 
 
 def web_command(host: str, port: int, workers: int, threads: int) -> list[str]:
@@ -23,7 +26,7 @@ def web_command(host: str, port: int, workers: int, threads: int) -> list[str]:
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--log-level", "warning"),
         *("--host", host, "--port", str(port), "--workers", str(workers), "--blocking-threads", str(threads)),
-        *("--respawn-failed-workers", "config.wsgi:application"),
+        *("--respawn-failed-workers", "--workers-kill-timeout", str(WORKER_STOP_S_MAX), "config.wsgi:application"),
     ]
 
 
@@ -40,7 +43,7 @@ def run_together(
 ) -> None:
     """Run the commands until one of them ends or this process is told to stop; then stop the others.
 
-    `when_ready` is called once something listens on `port`. Exits with the status of the command that ended first.
+    `when_ready` is called once the web server answers on `port`. Exits with the status of the command that ended first.
     """
     if port is not None:
         _refuse_taken(port)
@@ -49,9 +52,9 @@ def run_together(
         settings.EMBEDDED_POSTGRES.ensure_running()
     environment = os.environ | ({"PORT": str(port)} if port else {})
     signal.signal(signal.SIGTERM, _interrupt)
-    processes = [subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR) for command in commands]  # noqa: S603
+    processes = [_start(command, environment) for command in commands]
     try:
-        if port is None or _listens(port, processes):
+        if port is None or _answers(port, processes):
             when_ready()
         raise SystemExit(_first_status(processes))
     except KeyboardInterrupt:
@@ -60,19 +63,24 @@ def run_together(
         _stop(processes)
 
 
+def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    # In a session of its own: a Ctrl-C is for this process, which then stops the others in order, children included.
+    return subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR, start_new_session=True)  # noqa: S603
+
+
 def _refuse_taken(port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise CommandError(f"Port {port} is taken by another program: choose one with PORT={port + 1}.")
 
 
-def _listens(port: int, processes: Sequence[subprocess.Popen[bytes]]) -> bool:
-    """Wait until something listens on `port`; return False where a process ended before."""
+def _answers(port: int, processes: Sequence[subprocess.Popen[bytes]]) -> bool:
+    """Wait until the web server answers on `port`; return False where a process ended before."""
     deadline = time.monotonic() + START_S_MAX
     while time.monotonic() < deadline and all(process.poll() is None for process in processes):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return True
+        # Not just a connection: the port is open before the workers have read the application.
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
+            return True
         time.sleep(0.1)
     return False
 
@@ -96,4 +104,4 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         try:
             process.wait(timeout=STOP_S_MAX)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)

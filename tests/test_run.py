@@ -35,7 +35,7 @@ def running_demo(var_dir: Path) -> Iterator[str]:
         yield _printed_until_it_serves(process)
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert process.returncode == 0
 
 
