@@ -13,12 +13,17 @@ from metrics.models import Metric, MetricTotal
 from metrics.rules import NO_FILTER, MetricRule
 from users.models import EndUser
 
+# LIMIT keeps the planner from turning this into a join, for which it would read all keys of a user: it does not know
+# how few events have any one key.
 LOAD_EVENTS_BY_KEY: Final = """
 SELECT u.external_id, e.metric_id, e.idempotency_key, e.id
 FROM json_to_recordset(%s) AS n(external_id text, metric_id uuid, idempotency_key text)
 JOIN users_enduser u ON u.external_id = n.external_id
-JOIN metrics_event e
-  ON e.user_id = u.id AND e.metric_id = n.metric_id AND e.idempotency_key = n.idempotency_key
+CROSS JOIN LATERAL (
+    SELECT id, metric_id, idempotency_key FROM metrics_event
+    WHERE user_id = u.id AND metric_id = n.metric_id AND idempotency_key = n.idempotency_key
+    LIMIT 1
+) AS e
 """
 
 # Every total that a user has of a metric, needed now or not, since each event must keep all of them true; and those
