@@ -1,5 +1,6 @@
 """The Application API but for events: users, their metrics and points."""
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,14 +11,18 @@ from api.bodies import IdentifiedUser, UserFields, read_body, user_changes
 from api.errors import invalid, not_found, rejection
 from api.openapi import body_of, errors, json_of, whole_number_parameter
 from api.parameters import whole_number
+from boosts.store import read_phases
 from engine.inputs import IdentifyInput
 from engine.outcomes import Accepted, Rejected
 from engine.pipeline import process
+from levels.render import render_level
+from levels.store import level_at, read_levels
 from metrics.render import MetricJson, render_metric
 from metrics.store import read_metric, read_metrics, read_totals
 from points.render import (
     SystemWithTriggersJson,
     UserPointsJson,
+    render_award,
     render_system_with_triggers,
     render_user_points,
 )
@@ -121,8 +126,12 @@ class UserPointsView(APIView):
         user, system = _user(user_id), read_system(key)
         if system is None:
             raise not_found("Points system", key)
-        balance = read_balance(user, system)
-        return Response(render_user_points(system, balance, read_newest_awards(user, system, count)))
+        total, awards, level = read_balance(user, system), read_newest_awards(user, system, count), None
+        if reached := level_at(read_levels(system), total):
+            level = render_level(reached)
+        boost_ids = {boost["id"] for award in awards for boost in award.boosts}
+        phases = read_phases(boost_ids, timezone.now(), user.tz) if boost_ids else {}
+        return Response(render_user_points(system, total, level, [render_award(award, phases) for award in awards]))
 
 
 class PointsView(APIView):

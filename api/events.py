@@ -7,7 +7,7 @@ from api.bodies import EventBody, read_body, read_idempotency_key, read_value, u
 from api.errors import ApiError, rejection
 from api.http import json_response
 from engine.inputs import EventInput
-from engine.outcomes import Rejected, Replayed
+from engine.outcomes import Accepted, Rejected, Replayed
 from engine.pipeline import process
 from engine.render import render_event
 
@@ -30,5 +30,7 @@ def event(request: HttpRequest, key: str) -> HttpResponse:
     outcome = processed.outcomes[0]
     if isinstance(outcome, Rejected):
         raise rejection(outcome)
+    if not isinstance(outcome, Accepted | Replayed):
+        raise TypeError("An event is accepted, replayed or rejected.")
     status = 202 if isinstance(outcome, Replayed) else 201
     return json_response(render_event(outcome, processed.book), status=status)

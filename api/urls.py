@@ -1,30 +1,24 @@
 """The addresses of both APIs and their reference."""
 
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from api import application, not_offered
-from api.admin_api import attributes, metrics, systems, triggers
+from api import application, not_offered, progress, summaries
 from api.events import event
 
 urlpatterns = [
     path("v1/metrics/<str:key>/event", event),
     path("v1/users", application.UsersView.as_view()),
     *not_offered.urlpatterns(),
+    *progress.urlpatterns,
+    *summaries.urlpatterns,
     path("v1/users/<path:user_id>/metrics", application.UserMetricsView.as_view()),
     path("v1/users/<path:user_id>/metrics/<str:key>", application.UserMetricView.as_view()),
     path("v1/users/<path:user_id>/points/<str:key>", application.UserPointsView.as_view()),
     path("v1/users/<path:user_id>", application.UserView.as_view()),
     path("v1/points/<str:key>", application.PointsView.as_view()),
-    path("admin-api/v1/attributes", attributes.AttributesView.as_view()),
-    path("admin-api/v1/attributes/<str:id>", attributes.AttributeView.as_view()),
-    path("admin-api/v1/metrics", metrics.MetricsView.as_view()),
-    path("admin-api/v1/metrics/<str:id>", metrics.MetricView.as_view()),
-    path("admin-api/v1/points", systems.PointsSystemsView.as_view()),
-    path("admin-api/v1/points/<str:id>", systems.PointsSystemView.as_view()),
-    path("admin-api/v1/points/<str:system_id>/triggers", triggers.TriggersView.as_view()),
-    path("admin-api/v1/points/<str:system_id>/triggers/<str:id>", triggers.TriggerView.as_view()),
+    path("admin-api/v1/", include("api.admin_api.urls")),
     path("docs/", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("docs", RedirectView.as_view(pattern_name="docs")),
     path("docs/openapi.yaml", SpectacularAPIView.as_view(), name="openapi"),

@@ -3,8 +3,7 @@
 import random
 import statistics
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -16,6 +15,7 @@ from bench.game import CATEGORIES, METRIC_KEY
 from engine.decide import UserState, decide
 from engine.inputs import EventInput
 from engine.outcomes import Accepted
+from engine.rules import Rules, compile_rules
 from metrics.rules import NO_FILTER, MetricRule, Total, canonical_filter
 from points.rules import Balance, SystemRule, TriggerRule
 from users.rules import User, UserChanges
@@ -23,30 +23,6 @@ from users.rules import User, UserChanges
 EVENTS: Final = 20_000
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 CATEGORY_FILTER: Final = canonical_filter({"category": CATEGORIES[0]})
-
-
-@dataclass(frozen=True, slots=True)
-class BenchTriggers:
-    """The metric's triggers by event filter."""
-
-    by_filter: Mapping[str, tuple[TriggerRule, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class BenchRules:
-    """The game's configuration as `decide` asks for it."""
-
-    key_ids: frozenset[str]
-    user_attributes: frozenset[str]
-    event_attributes: frozenset[str]
-    metrics: Mapping[str, MetricRule]
-    systems: Mapping[str, SystemRule]
-    creation_triggers: tuple[TriggerRule, ...]
-    triggers: BenchTriggers
-
-    def triggers_of(self, _: MetricRule) -> BenchTriggers:
-        """Return the triggers of the only metric."""
-        return self.triggers
 
 
 def measure_decide_us() -> float:
@@ -64,25 +40,20 @@ def measure_decide_us() -> float:
     return statistics.median(costs_ns) / 1000
 
 
-def _rules() -> BenchRules:
-    return BenchRules(
+def _rules() -> Rules:
+    return compile_rules(
         key_ids=frozenset({"key"}),
         user_attributes=frozenset({"plan"}),
         event_attributes=frozenset({"category"}),
-        metrics={METRIC_KEY: MetricRule(id="metric", key=METRIC_KEY, name="Lessons completed")},
-        systems={"system": SystemRule(id="system", key="xp", name="XP", max_points=None)},
-        creation_triggers=(),
-        triggers=BenchTriggers(
-            {
-                NO_FILTER: (
-                    _trigger(0, points=10, threshold=10),
-                    _trigger(1, points=50, threshold=100),
-                    replace(_trigger(2, points=1, threshold=1), user_filter=(("plan", "pro"),)),
-                    _trigger(3, points=100, threshold=1000),
-                ),
-                CATEGORY_FILTER: (replace(_trigger(4, points=5, threshold=1), event_filter=CATEGORY_FILTER),),
-            }
-        ),
+        metrics=[MetricRule(id="metric", key=METRIC_KEY, name="Lessons completed")],
+        systems=[SystemRule(id="system", key="xp", name="XP", max_points=None)],
+        triggers=[
+            _trigger(0, points=10, threshold=10),
+            _trigger(1, points=50, threshold=100),
+            replace(_trigger(2, points=1, threshold=1), user_filter=(("plan", "pro"),)),
+            _trigger(3, points=100, threshold=1000),
+            replace(_trigger(4, points=5, threshold=1), event_filter=CATEGORY_FILTER),
+        ],
     )
 
 

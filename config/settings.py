@@ -65,8 +65,13 @@ INSTALLED_APPS = [
     "access",
     "users",
     "metrics",
+    "streaks",
+    "achievements",
     "points",
+    "boosts",
+    "levels",
     "engine",
+    "analytics",
     "api",
     "backoffice",
     "config",
@@ -145,6 +150,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(CELERY_QUEUE_DIR / "beat-schedule")
 # How often the clock looks, and so how long it may take to stop, in seconds.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+# After downtime, this many of the newest missed payments of a time trigger are made.
+TIME_TRIGGER_CATCHUP = env.int("TIME_TRIGGER_CATCHUP", default=24)
 CELERY_BEAT_SCHEDULE = {
     "clear-expired-sessions": {"task": "core.tasks.clear_expired_sessions", "schedule": 24 * 60 * 60},
 }

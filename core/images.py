@@ -3,7 +3,7 @@
 import hashlib
 import io
 import warnings
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -95,3 +95,15 @@ def absolute_badge_url(badge: FieldFile, url: str) -> str | None:
         stored = badge.url
         return stored if "://" in stored else f"{settings.PUBLIC_URL}{stored}"
     return url or None
+
+
+class BadgeJson(TypedDict):
+    """A badge by its address."""
+
+    url: str
+
+
+def render_admin_badge(badge: FieldFile, url: str) -> BadgeJson | None:
+    """Return the Admin API's shape of a badge."""
+    address = absolute_badge_url(badge, url)
+    return {"url": address} if address else None

@@ -33,6 +33,26 @@ def bump_revision_on_change(table: str) -> RunSQL:
     )
 
 
+def bump_revision_on_change_where(table: str, condition: str) -> list[RunSQL]:
+    """As `bump_revision_on_change`, but only for changes of rows for which `condition` holds; it says `row` for one.
+
+    For tables that also have rows of single users, which are not part of the rule book.
+    """
+    rows_of = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
+    operations = []
+    for event, rows in rows_of.items():
+        name = f"{table}_bump_on_{event.lower()}"
+        when = " OR ".join(condition.replace("row.", f"{row}.") for row in rows)
+        operations.append(
+            RunSQL(
+                f"CREATE TRIGGER {name} AFTER {event} ON {table} "
+                f"FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION core_bump_configuration_revision()",
+                f"DROP TRIGGER {name} ON {table}",
+            )
+        )
+    return operations
+
+
 def leave_room_for_updates(table: str) -> RunSQL:
     """Fill the table's pages to 70 %, so that rows which change often find room beside themselves (HOT updates)."""
     return RunSQL(f"ALTER TABLE {table} SET (fillfactor = 70)", f"ALTER TABLE {table} RESET (fillfactor)")

@@ -4,8 +4,11 @@ import uuid
 from typing import ClassVar, Final
 
 import uuid_utils
-from django.core.validators import RegexValidator
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator, URLValidator
 from django.db import models
+
+from core.images import BadgeField
 
 NAME_LENGTH_MAX: Final = 255
 KEY_LENGTH_MAX: Final = 255
@@ -52,6 +55,28 @@ class Configuration(models.Model):
         ordering = ("created", "id")
 
 
+class Badged(Configuration):
+    """Configuration with an image: uploaded, or hosted elsewhere."""
+
+    badge = BadgeField(blank=True, help_text="PNG, JPEG, WebP or GIF, up to 5 MB and 4096 pixels a side.")
+    badge_url = models.CharField(
+        "badge address",
+        max_length=2000,
+        blank=True,
+        default="",
+        validators=[URLValidator(("http", "https"), message="must be an http:// or https:// address.")],
+        help_text="Where the badge is hosted elsewhere.",
+    )
+
+    class Meta(Configuration.Meta):
+        abstract = True
+
+    def clean(self) -> None:
+        """Refuse two badges."""
+        if self.badge and self.badge_url:
+            raise ValidationError({"badge_url": "cannot be given together with an uploaded badge: remove one."})
+
+
 class ConfigurationRevision(models.Model):
     """One row, whose number grows in the transaction of every change of configuration.
 
@@ -66,3 +91,28 @@ class ConfigurationRevision(models.Model):
 
     def __str__(self) -> str:
         return f"revision {self.revision}"
+
+
+class DeltaKind(models.TextChoices):
+    """What a delta counts."""
+
+    USER = "user", "A user who is new"
+    BALANCE = "balance", "A balance that moved"
+    COMPLETION = "completion", "An achievement that was completed"
+
+
+class Delta(models.Model):
+    """A change for whoever keeps counts: a queue, written with the change and folded away in the background.
+
+    Counts fed from here never make two events wait for one row. `subject` is the points system or the achievement;
+    `before` (null: nothing yet) and `after` are totals; `users` is how many moved so.
+    """
+
+    kind = models.CharField(max_length=16, choices=DeltaKind)
+    subject = models.UUIDField(null=True)
+    before = models.BigIntegerField(null=True)
+    after = models.BigIntegerField(null=True)
+    users = models.IntegerField(default=1)
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.before} to {self.after}"

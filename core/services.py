@@ -49,14 +49,23 @@ def active_users_of(row: Configuration) -> Iterator[Configuration]:
     """Yield the active configuration that needs this row.
 
     A model says which of its references are needs by `needs`, and by `needed_for` whose part it is (None: its own).
+    What is no configuration itself, such as settings, is always in use.
     """
     for relation in row._meta.related_objects:
         model, field = relation.related_model, relation.field.name
         if field in getattr(model, "needs", ()):
             owner = getattr(model, "needed_for", None)
-            prefix = f"{owner}__" if owner else ""
-            found = model._default_manager.filter(**{field: row, f"{prefix}status": ConfigurationStatus.ACTIVE})
+            owner_model = model._meta.get_field(owner).related_model if owner else model
+            found = model._default_manager.filter(**{field: row})
+            if isinstance(owner_model, type) and issubclass(owner_model, Configuration):
+                found = found.filter(**{f"{owner}__status" if owner else "status": ConfigurationStatus.ACTIVE})
             yield from (cast(Configuration, getattr(each, owner) if owner else each) for each in found)
+
+
+def check_type_change(old_type: str, new_type: str, status: str, what: str) -> None:
+    """Raise ValidationError where `what`, of this status, cannot become one of another type."""
+    if new_type != old_type and status != "inactive":
+        raise ValidationError({"type": f"can be changed only while the {what} is inactive."})
 
 
 def messages_by_field(error: ValidationError) -> dict[str, list[str]]:

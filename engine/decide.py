@@ -3,42 +3,21 @@
 Pure: time and ids come in as arguments, so the same function serves live events, batches, previews and property tests.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
+from achievements.rules import AchievementRule, Circumstances, Completion, completed_by, is_reached
+from boosts.rules import BoostRule, boosts_of
 from core.refusal import Refusal, RefusalReason
-from engine.inputs import EventInput, IdentifyInput, Input
-from engine.outcomes import Accepted, AwardRecord, EventRecord, Outcome, Rejected, Replayed
+from engine.inputs import BackdateInput, CompleteInput, EventInput, IdentifyInput, Input
+from engine.outcomes import Accepted, AwardRecord, CompletedBefore, EventRecord, Outcome, Rejected, Replayed
+from engine.rules import Rules
+from levels.rules import LevelChange, change_of
 from metrics.rules import NO_FILTER, MetricRule, Total, add_value, matching_filters, next_instant
-from points.rules import Award, Balance, Firing, SystemRule, TriggerRule, fired_by_metric, pay
-from users.rules import User, apply_changes, check_attribute_keys, matches
-
-
-class MetricTriggers(Protocol):
-    """The triggers of one metric, under each event filter."""
-
-    @property
-    def by_filter(self) -> Mapping[str, tuple[TriggerRule, ...]]: ...
-
-
-class Rules(Protocol):
-    """What deciding needs of the rule book."""
-
-    @property
-    def key_ids(self) -> frozenset[str]: ...
-    @property
-    def user_attributes(self) -> frozenset[str]: ...
-    @property
-    def event_attributes(self) -> frozenset[str]: ...
-    @property
-    def metrics(self) -> Mapping[str, MetricRule]: ...
-    @property
-    def systems(self) -> Mapping[str, SystemRule]: ...
-    @property
-    def creation_triggers(self) -> tuple[TriggerRule, ...]: ...
-    def triggers_of(self, metric: MetricRule) -> MetricTriggers: ...
+from points.rules import Balance, Firing, TriggerRule, fired_by_metric, pay
+from streaks.rules import Streak, after_expiry, count_event, is_extended
+from users.rules import User, apply_changes, check_attribute_keys, local_date, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +25,18 @@ class UserState:
     """All that the rules know of a user.
 
     `totals` has, by metric id and event filter, every total of the metrics that the inputs are of; `balances` is by
-    system id; `events` are the ids of stored events by metric id and idempotency key. `known` is false for a user of
-    whom no input was accepted yet.
+    system id; `events` are the ids of stored events by metric id and idempotency key; `completions` are by achievement
+    id; `boosts` are this user's alone. `known` is false for a user of whom no input was accepted yet.
     """
 
     user: User
     known: bool
-    totals: Mapping[str, Mapping[str, Total]]
-    balances: Mapping[str, Balance]
-    events: Mapping[tuple[str, str], str]
+    totals: Mapping[str, Mapping[str, Total]] = field(default_factory=dict)
+    balances: Mapping[str, Balance] = field(default_factory=dict)
+    events: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    streak: Streak = Streak()  # noqa: RUF009 - frozen, and nothing changes its empty amounts
+    completions: Mapping[str, Completion] = field(default_factory=dict)
+    boosts: tuple[BoostRule, ...] = ()
 
 
 def decide(
@@ -63,27 +45,26 @@ def decide(
     """Return the user's new state and what became of the input; one refused or replayed leaves the state as it was."""
     try:
         _check_key(rules, given)
-        if isinstance(given, EventInput):
-            return _decide_event(rules, state, given, at, new_id)
-        return _decide_identify(rules, state, given, at, new_id)
+        return _decide(rules, state, given, at, new_id)
     except Refusal as refusal:
         return state, Rejected(refusal.reason, refusal.message)
+
+
+def _decide(
+    rules: Rules, state: UserState, given: Input, at: datetime, new_id: Callable[[], str]
+) -> tuple[UserState, Outcome]:
+    if isinstance(given, EventInput):
+        return _decide_event(rules, state, given, at, new_id)
+    if isinstance(given, IdentifyInput):
+        return _decide_identify(rules, state, given, at, new_id)
+    if isinstance(given, CompleteInput):
+        return _decide_complete(rules, state, given, at, new_id)
+    return _decide_backdate(rules, state, given, at, new_id)
 
 
 def _check_key(rules: Rules, given: Input) -> None:
     if given.api_key_id is not None and given.api_key_id not in rules.key_ids:
         raise Refusal(RefusalReason.UNAUTHENTICATED, "This API key was revoked.")
-
-
-def _decide_identify(
-    rules: Rules, state: UserState, given: IdentifyInput, at: datetime, new_id: Callable[[], str]
-) -> tuple[UserState, Outcome]:
-    if given.must_exist and not state.known:
-        raise Refusal(RefusalReason.NOT_FOUND, f"User not found: {given.user.external_id}.")
-    user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
-    balances, awards = pay(_creation_firings(rules, state, user), state.balances, rules.systems)
-    outcome = Accepted(user, at, event=None, awards=_records(awards, None, at, new_id))
-    return replace(state, user=user, known=True, balances=balances), outcome
 
 
 def _decide_event(
@@ -95,24 +76,120 @@ def _decide_event(
     before = state.totals.get(metric.id, {})
     key = given.idempotency_key
     if key is not None and (stored := state.events.get((metric.id, key))):
-        return state, Replayed(stored, metric, before[NO_FILTER].total, key)
+        return state, Replayed(stored, metric, before[NO_FILTER].total, _running_streak(state, at), key)
 
     at = next_instant(at, before.get(NO_FILTER))
     user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
     check_attribute_keys(given.attributes, rules.event_attributes)
     after = {each: add_value(before[each], given.value, at) for each in matching_filters(before, given.attributes)}
-    firings = _creation_firings(rules, state, user) + _metric_firings(rules, metric, user, before, after)
-    balances, awards = pay(firings, state.balances, rules.systems)
+    totals = {**state.totals, metric.id: {**before, **after}}
+    running = _running_streak(state, at)
+    streak = count_event(rules.streak, running, metric.id, given.value, local_date(at, user.tz), at)
+    circumstances = Circumstances(totals, streak.length, user.attributes, given.attributes)
+    completed = completed_by(rules.achievements_seen_by(metric.id), state.completions, circumstances)
 
     event = EventRecord(new_id(), metric, given, at, after[NO_FILTER].total)
-    new_state = UserState(
+    extended = is_extended(running, streak)
+    firings = (
+        *_creation_firings(rules, state, user),
+        *_metric_firings(rules, metric, user, before, after),
+        *(_streak_firings(rules, user, streak) if extended else ()),
+        *_achievement_firings(rules, user, completed),
+    )
+    outcome = Accepted(user, at, streak, event, extended=extended)
+    new_state, outcome = _settle(rules, state, outcome, completed, firings, new_id)
+    events = state.events if key is None else {**state.events, (metric.id, key): event.id}
+    return replace(new_state, totals=totals, events=events), outcome
+
+
+def _decide_identify(
+    rules: Rules, state: UserState, given: IdentifyInput, at: datetime, new_id: Callable[[], str]
+) -> tuple[UserState, Outcome]:
+    if given.must_exist and not state.known:
+        raise Refusal(RefusalReason.NOT_FOUND, f"User not found: {given.user.external_id}.")
+    user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
+    outcome = Accepted(user, at, _running_streak(state, at))
+    return _settle(rules, state, outcome, (), _creation_firings(rules, state, user), new_id)
+
+
+def _decide_complete(
+    rules: Rules, state: UserState, given: CompleteInput, at: datetime, new_id: Callable[[], str]
+) -> tuple[UserState, Outcome]:
+    rule = rules.achievements.get(rules.achievement_ids_by_key.get(given.achievement_key, ""))
+    if rule is None:
+        raise Refusal(RefusalReason.NOT_FOUND, f"Achievement not found: {given.achievement_key}.")
+    if done := state.completions.get(rule.id):
+        return state, CompletedBefore(done)
+    user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
+    if rule.locked:
+        raise Refusal(RefusalReason.INVALID, f"Achievement {rule.key} is locked: nobody can complete it at present.")
+    if not matches(rule.user_filter, user.attributes):
+        needed = ", ".join(f"{key} = {value}" for key, value in rule.user_filter)
+        raise Refusal(RefusalReason.INVALID, f"Achievement {rule.key} is only for users with the attributes {needed}.")
+    streak = _running_streak(state, at)
+    return _complete(rules, state, rule, Accepted(user, at, streak), new_id)
+
+
+def _decide_backdate(
+    rules: Rules, state: UserState, given: BackdateInput, at: datetime, new_id: Callable[[], str]
+) -> tuple[UserState, Outcome]:
+    rule, streak = rules.achievements.get(given.achievement_id), _running_streak(state, at)
+    circumstances = Circumstances(state.totals, streak.length, state.user.attributes)
+    if (
+        rule is None
+        or not state.known
+        or rule.id in state.completions
+        or not is_reached(rule, state.completions, circumstances)
+    ):
+        raise Refusal(RefusalReason.INVALID, "There is nothing to complete.")
+    return _complete(rules, state, rule, Accepted(state.user, at, streak, quiet=True), new_id)
+
+
+def _complete(
+    rules: Rules, state: UserState, rule: AchievementRule, outcome: Accepted, new_id: Callable[[], str]
+) -> tuple[UserState, Accepted]:
+    """Complete one achievement, and the composites that waited for it."""
+    user = outcome.user
+    circumstances = Circumstances(state.totals, outcome.streak.length, user.attributes)
+    completed = [rule, *completed_by(rules.composites, {*state.completions, rule.id}, circumstances)]
+    firings = (*_creation_firings(rules, state, user), *_achievement_firings(rules, user, completed))
+    return _settle(rules, state, outcome, completed, firings, new_id)
+
+
+def _settle(
+    rules: Rules,
+    state: UserState,
+    outcome: Accepted,
+    completed: Iterable[AchievementRule],
+    firings: Iterable[Firing],
+    new_id: Callable[[], str],
+) -> tuple[UserState, Accepted]:
+    """Pay the firings, and return the state and the outcome with all that an input of any kind can change."""
+    user, at = outcome.user, outcome.at
+    boosts = rules.boosts + state.boosts
+    applied = boosts_of(boosts, user, at) if boosts else {}
+    balances, awards = pay(firings, state.balances, rules.systems, applied)
+    completions = tuple(Completion(new_id(), rule.id, at) for rule in completed)
+    new_state = replace(
+        state,
         user=user,
         known=True,
-        totals={**state.totals, metric.id: {**before, **after}},
         balances=balances,
-        events=state.events if key is None else {**state.events, (metric.id, key): event.id},
+        streak=outcome.streak,
+        completions={**state.completions, **{each.achievement_id: each for each in completions}},
     )
-    return new_state, Accepted(user, at, event, _records(awards, event.id, at, new_id))
+    event_id = outcome.event.id if outcome.event else None
+    return new_state, replace(
+        outcome,
+        awards=tuple(AwardRecord(new_id(), award, event_id, at) for award in awards),
+        completions=completions,
+        levels=_level_changes(rules, state.balances, balances),
+    )
+
+
+def _running_streak(state: UserState, at: datetime) -> Streak:
+    """Return the streak as the zone that the user had so far lets it run or end, so that no move revives one."""
+    return after_expiry(state.streak, local_date(at, state.user.tz))
 
 
 def _created(state: UserState, at: datetime) -> User:
@@ -121,15 +198,13 @@ def _created(state: UserState, at: datetime) -> User:
 
 
 def _creation_firings(rules: Rules, state: UserState, user: User) -> list[Firing]:
-    if state.known:
-        return []
-    return [Firing(trigger) for trigger in rules.creation_triggers if matches(trigger.user_filter, user.attributes)]
+    return [] if state.known else _fire(rules.creation_triggers, user)
 
 
 def _metric_firings(
     rules: Rules, metric: MetricRule, user: User, before: Mapping[str, Total], after: Mapping[str, Total]
 ) -> list[Firing]:
-    by_filter = rules.triggers_of(metric).by_filter
+    by_filter = rules.triggers_of(metric.id)
     looking = [trigger for each in after for trigger in by_filter.get(each, ())]
     fired = [
         firing
@@ -139,7 +214,25 @@ def _metric_firings(
     return sorted(fired, key=lambda firing: firing.trigger.order)
 
 
-def _records(
-    awards: list[Award], event_id: str | None, at: datetime, new_id: Callable[[], str]
-) -> tuple[AwardRecord, ...]:
-    return tuple(AwardRecord(new_id(), award, event_id, at) for award in awards)
+def _streak_firings(rules: Rules, user: User, streak: Streak) -> list[Firing]:
+    return _fire((each for each in rules.streak_triggers if streak.length % each.streak_length == 0), user)
+
+
+def _achievement_firings(rules: Rules, user: User, completed: Iterable[AchievementRule]) -> list[Firing]:
+    of_completed = [trigger for rule in completed for trigger in rules.achievement_triggers.get(rule.id, ())]
+    return _fire(sorted(of_completed, key=lambda trigger: trigger.order), user)
+
+
+def _fire(triggers: Iterable[TriggerRule], user: User) -> list[Firing]:
+    return [Firing(trigger) for trigger in triggers if matches(trigger.user_filter, user.attributes)]
+
+
+def _level_changes(rules: Rules, before: Mapping[str, Balance], after: Mapping[str, Balance]) -> dict[str, LevelChange]:
+    changes = {}
+    for system_id, ladder in rules.ladders.items():
+        old, new = before.get(system_id), after.get(system_id)
+        if new is not None and new is not old:
+            change = change_of(ladder, old.total if old else None, new.total)
+            if change:
+                changes[system_id] = change
+    return changes

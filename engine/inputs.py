@@ -35,4 +35,24 @@ class IdentifyInput:
     api_key_id: str | None = None
 
 
-Input = EventInput | IdentifyInput
+@dataclass(frozen=True, slots=True)
+class CompleteInput:
+    """A user who completed an achievement of type `api`, found by its key, as the product says."""
+
+    user: UserChanges
+    achievement_key: str
+    at: datetime | None = None
+    api_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackdateInput:
+    """A known user who is looked at for an achievement that was activated: completed quietly if they qualify."""
+
+    user: UserChanges
+    achievement_id: str
+    at: datetime | None = None
+    api_key_id: None = None
+
+
+Input = EventInput | IdentifyInput | CompleteInput | BackdateInput

@@ -1,13 +1,17 @@
 """What the pipeline made of an input: the API's answers (and later the webhooks) are rendered from this alone."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from achievements.rules import Completion
 from core.refusal import RefusalReason
 from engine.inputs import EventInput
+from levels.rules import LevelChange
 from metrics.rules import MetricRule
 from points.rules import Award
+from streaks.rules import Streak
 from users.rules import User
 
 
@@ -34,12 +38,21 @@ class AwardRecord:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The input took effect; `event` is None where it only identified a user."""
+    """The input took effect; `event` is None where there was none.
+
+    `extended` is whether it extended the streak; `completions` are the achievements that it completed, in their order,
+    and `quiet` if nobody should be told of them; `levels` are the changes by system id.
+    """
 
     user: User
     at: datetime
-    event: EventRecord | None
-    awards: tuple[AwardRecord, ...]
+    streak: Streak
+    event: EventRecord | None = None
+    awards: tuple[AwardRecord, ...] = ()
+    extended: bool = False
+    completions: tuple[Completion, ...] = ()
+    quiet: bool = False
+    levels: Mapping[str, LevelChange] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,15 @@ class Replayed:
     event_id: str
     metric: MetricRule
     total: Decimal
+    streak: Streak
     idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedBefore:
+    """The achievement was completed by an earlier input: nothing changed."""
+
+    completion: Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +81,4 @@ class Rejected:
     message: str
 
 
-Outcome = Accepted | Replayed | Rejected
+Outcome = Accepted | Replayed | CompletedBefore | Rejected

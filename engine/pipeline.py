@@ -1,7 +1,7 @@
 """The one pipeline: lock, load, decide, save. Every entrance that moves points ends in `process`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,17 +10,24 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from achievements import store as achievements_store
+from achievements.rules import Completion
+from boosts import store as boosts_store
+from boosts.rules import BoostRule
 from core.json import encode_text
 from core.models import new_id_text
 from engine.decide import UserState, decide
-from engine.inputs import EventInput, Input
+from engine.inputs import BackdateInput, EventInput, Input
 from engine.outcomes import Outcome
 from engine.rule_book import REVISION, RuleBook, cached_rule_book, rule_book_at
+from engine.rules import Rules
 from engine.save import save_statement
 from metrics import store as metrics_store
-from metrics.rules import Total, matching_filters
+from metrics.rules import NO_FILTER, Total, matching_filters
 from points import store as points_store
 from points.rules import Balance
+from streaks import store as streaks_store
+from streaks.rules import Streak
 from users import store as users_store
 
 Clock = Callable[[], datetime]
@@ -57,17 +64,17 @@ def _lock(cursor: CursorWrapper, inputs: Sequence[Input], now: datetime) -> froz
 
 
 # Each store's rows come back as one JSON array, so that all of them fit in one statement and decode in one step.
-_LOAD: Final = "SELECT ({revision}), ({users}), ({totals}), ({balances}), ({events})".format(
-    revision=REVISION,
-    **{
-        name: f"SELECT coalesce(json_agg(r), '[]')::text FROM ({query}) AS r"
-        for name, query in (
-            ("users", users_store.LOAD),
-            ("totals", metrics_store.LOAD_TOTALS),
-            ("balances", points_store.LOAD_BALANCES),
-            ("events", metrics_store.LOAD_EVENTS_BY_KEY),
-        )
-    },
+_LOAD: Final = f"SELECT ({REVISION}), " + ", ".join(
+    f"(SELECT coalesce(json_agg(r), '[]')::text FROM ({query}) AS r)"
+    for query in (
+        users_store.LOAD,
+        metrics_store.LOAD_TOTALS,
+        points_store.LOAD_BALANCES,
+        metrics_store.LOAD_EVENTS_BY_KEY,
+        streaks_store.LOAD,
+        achievements_store.LOAD_COMPLETIONS,
+        boosts_store.LOAD_OF_USERS,
+    )
 )
 
 
@@ -89,14 +96,16 @@ def _load(
 
 
 def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> list[str]:
-    """Return the parameters of _LOAD: users, totals that are needed, users, idempotency keys."""
+    """Return the parameters of _LOAD, one for each store: the users, or the totals and keys of theirs that matter."""
     totals, keys = set(), set()
     for given in inputs:
-        if not isinstance(given, EventInput) or (metric := book.metrics.get(given.metric_key)) is None:
-            continue
-        user, filters = given.user.external_id, matching_filters(book.triggers_of(metric).filters, given.attributes)
-        totals |= {(user, metric.id, each) for each in filters}
-        if given.idempotency_key is not None:
+        user = given.user.external_id
+        totals |= {(user, metric_id, each) for metric_id, each in _needed_totals(book.rules, given)}
+        if (
+            isinstance(given, EventInput)
+            and given.idempotency_key
+            and (metric := book.rules.metrics.get(given.metric_key))
+        ):
             keys.add((user, metric.id, given.idempotency_key))
     external_ids = encode_text(_external_ids(inputs))
     return [
@@ -104,10 +113,31 @@ def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> list[str]:
         encode_text([{"external_id": user, "metric_id": id_, "filter": each} for user, id_, each in totals]),
         external_ids,
         encode_text([{"external_id": user, "metric_id": id_, "idempotency_key": key} for user, id_, key in keys]),
+        external_ids,
+        external_ids,
+        external_ids,
     ]
 
 
-def _states(new_users: frozenset[str], users: str, totals: str, balances: str, events: str) -> dict[str, UserState]:
+def _needed_totals(rules: Rules, given: Input) -> Iterator[tuple[str, str]]:
+    """Yield the metric id and the filter of each total that deciding on the input looks at."""
+    if isinstance(given, EventInput) and (metric := rules.metrics.get(given.metric_key)):
+        yield from ((metric.id, each) for each in matching_filters(rules.filters_of(metric.id), given.attributes))
+        yield from rules.watched_totals
+    if isinstance(given, BackdateInput) and (rule := rules.achievements.get(given.achievement_id)) and rule.metric_id:
+        yield from ((rule.metric_id, each) for each in {NO_FILTER, rule.event_filter})
+
+
+def _states(
+    new_users: frozenset[str],
+    users: str,
+    totals: str,
+    balances: str,
+    events: str,
+    streaks: str,
+    completions: str,
+    boosts: str,
+) -> dict[str, UserState]:
     totals_of: dict[str, dict[str, dict[str, Total]]] = defaultdict(lambda: defaultdict(dict))
     for total in metrics_store.decode_totals(totals):
         totals_of[total.external_id][total.metric_id][total.filter] = Total(total.total, total.peak, total.at)
@@ -117,8 +147,24 @@ def _states(new_users: frozenset[str], users: str, totals: str, balances: str, e
     events_of: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
     for event in metrics_store.decode_events(events):
         events_of[event.external_id][event.metric_id, event.idempotency_key] = event.id
+    completions_of: dict[str, dict[str, Completion]] = defaultdict(dict)
+    for row in achievements_store.decode_completions(completions):
+        completions_of[row.external_id][row.achievement_id] = Completion(row.id, row.achievement_id, row.at)
+    boosts_of: dict[str, tuple[BoostRule, ...]] = defaultdict(tuple)
+    for external_id, boost in boosts_store.decode_boosts(boosts):
+        boosts_of[external_id] += (boost,)
+    streak_of = streaks_store.decode_streaks(streaks)
     return {
-        id_: UserState(user, id_ not in new_users, totals_of[id_], balances_of[id_], events_of[id_])
+        id_: UserState(
+            user=user,
+            known=id_ not in new_users,
+            totals=totals_of[id_],
+            balances=balances_of[id_],
+            events=events_of[id_],
+            streak=streak_of.get(id_, Streak()),
+            completions=completions_of[id_],
+            boosts=boosts_of[id_],
+        )
         for user in users_store.decode_users(users)
         for id_ in (user.external_id,)
     }
@@ -130,7 +176,7 @@ def _decide_all(
     states, outcomes = dict(before), []
     for given in inputs:
         user = given.user.external_id
-        states[user], outcome = decide(book, states[user], given, given.at or now, new_id_text)
+        states[user], outcome = decide(book.rules, states[user], given, given.at or now, new_id_text)
         outcomes.append(outcome)
     return states, outcomes
 

@@ -4,22 +4,14 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import Any, NotRequired, TypedDict
 
+from achievements.render import UserAchievementJson, with_achieved_at
+from achievements.rules import Completion
 from core.json import iso_instant, plain_number
-from engine.outcomes import Accepted, AwardRecord, Replayed
+from engine.outcomes import Accepted, AwardRecord, CompletedBefore, Replayed
 from engine.rule_book import RuleBook
-from points.render import AwardJson, EventPointsJson
-
-
-class EventStreakJson(TypedDict):
-    """The user's streak after an event."""
-
-    length: int
-    frequency: str
-    started: str | None
-    periodStart: str | None
-    periodEnd: str | None
-    expires: str | None
-    extended: bool
+from levels.rules import LevelChange
+from points.render import AwardJson, EventPointsJson, render_applied_boost
+from streaks.render import EventStreakJson, render_event_streak
 
 
 class EventJson(TypedDict):
@@ -28,7 +20,7 @@ class EventJson(TypedDict):
     eventId: str
     metricId: str
     total: int | Decimal
-    achievements: list[Any]
+    achievements: list[UserAchievementJson]
     currentStreak: EventStreakJson
     points: dict[str, EventPointsJson]
     leaderboards: dict[str, Any]
@@ -36,43 +28,66 @@ class EventJson(TypedDict):
     idempotentReplayed: NotRequired[bool]
 
 
-NO_STREAK: EventStreakJson = {
-    "length": 0,
-    "frequency": "daily",
-    "started": None,
-    "periodStart": None,
-    "periodEnd": None,
-    "expires": None,
-    "extended": False,
-}
-"""Before any streak."""
+class CompletionJson(TypedDict):
+    """The answer to an achievement's completion."""
+
+    completionId: str
+    achievement: UserAchievementJson
+    points: dict[str, EventPointsJson]
 
 
 def render_event(outcome: Accepted | Replayed, book: RuleBook) -> EventJson:
     """Return the answer to an event, decided by `book`."""
     if isinstance(outcome, Replayed):
-        return _event_json(outcome.event_id, outcome.metric.id, outcome.total, {}, outcome.idempotency_key, True)
+        streak = render_event_streak(outcome.streak, book.rules.streak, extended=False)
+        json = _event_json(outcome.event_id, outcome.metric.id, outcome.total, [], streak, {})
+        return _with_key(json, outcome.idempotency_key, replayed=True)
     event = outcome.event
     if event is None:
         raise TypeError("Only an event has this answer.")
-    points = render_points(outcome.awards, book)
-    return _event_json(event.id, event.metric.id, event.total, points, event.source.idempotency_key, False)
+    streak = render_event_streak(outcome.streak, book.rules.streak, extended=outcome.extended)
+    achievements = [_achievement_json(each, book) for each in outcome.completions]
+    json = _event_json(event.id, event.metric.id, event.total, achievements, streak, render_points(outcome, book))
+    return _with_key(json, event.source.idempotency_key, replayed=False)
 
 
-def render_points(awards: tuple[AwardRecord, ...], book: RuleBook) -> dict[str, EventPointsJson]:
-    """Return what `awards` moved, by the key of the points system."""
+def render_completion(outcome: Accepted | CompletedBefore, book: RuleBook) -> CompletionJson:
+    """Return the answer to the completion of an achievement by the product."""
+    if isinstance(outcome, CompletedBefore):
+        completion, points = outcome.completion, {}
+    else:
+        completion, points = outcome.completions[0], render_points(outcome, book)
+    achievement = _achievement_json(completion, book)
+    return {"completionId": completion.id, "achievement": achievement, "points": points}
+
+
+def _achievement_json(completion: Completion, book: RuleBook) -> UserAchievementJson:
+    return with_achieved_at(book.achievement_json[completion.achievement_id], completion.at)
+
+
+def render_points(outcome: Accepted, book: RuleBook) -> dict[str, EventPointsJson]:
+    """Return what an input moved, by the key of the points system; `level` is there where it changed."""
     by_system: dict[str, list[AwardRecord]] = defaultdict(list)
-    for record in awards:
+    for record in outcome.awards:
         by_system[record.award.trigger.system_id].append(record)
     return {
-        book.systems[system_id].key: {
-            **book.system_json[system_id],
-            "total": records[-1].award.total,
-            "added": sum(record.award.awarded for record in records),
-            "awards": [_award_json(record, book) for record in records],
-        }
+        book.rules.systems[system_id].key: _points_json(system_id, records, outcome.levels.get(system_id), book)
         for system_id, records in by_system.items()
     }
+
+
+def _points_json(
+    system_id: str, records: list[AwardRecord], level: LevelChange | None, book: RuleBook
+) -> EventPointsJson:
+    json = EventPointsJson(
+        **book.system_json[system_id],  # type: ignore[typeddict-item] # the level comes below, or not at all
+        total=records[-1].award.total,
+        added=sum(record.award.awarded for record in records),
+        awards=[_award_json(record, book) for record in records],
+    )
+    if level is not None:
+        json["level"] = None if level.after is None else book.level_json[level.after]
+    return json
 
 
 def _award_json(record: AwardRecord, book: RuleBook) -> AwardJson:
@@ -82,22 +97,30 @@ def _award_json(record: AwardRecord, book: RuleBook) -> AwardJson:
         "date": iso_instant(record.at),
         "total": record.award.total,
         "trigger": book.trigger_json[record.award.trigger.id],
-        "boosts": [],
+        "boosts": [render_applied_boost(boost, "active") for boost in record.award.boosts],
     }
 
 
 def _event_json(
-    event_id: str, metric_id: str, total: Decimal, points: dict[str, EventPointsJson], key: str | None, replayed: bool
+    event_id: str,
+    metric_id: str,
+    total: Decimal,
+    achievements: list[UserAchievementJson],
+    streak: EventStreakJson,
+    points: dict[str, EventPointsJson],
 ) -> EventJson:
-    json: EventJson = {
+    return {
         "eventId": event_id,
         "metricId": metric_id,
         "total": plain_number(total),
-        "achievements": [],
-        "currentStreak": NO_STREAK,
+        "achievements": achievements,
+        "currentStreak": streak,
         "points": points,
         "leaderboards": {},
     }
+
+
+def _with_key(json: EventJson, key: str | None, *, replayed: bool) -> EventJson:
     if key is not None:
         json["idempotencyKey"] = key
         json["idempotentReplayed"] = replayed

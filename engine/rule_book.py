@@ -1,19 +1,25 @@
 """The rule book: all active configuration, compiled, immutable, cached in each process."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 
 from access.keys import KeyRule
 from access.store import load_keys
-from metrics.rules import NO_FILTER, MetricRule
+from achievements.render import AchievementJson, render_achievement
+from achievements.store import achievement_rules, load_achievements
+from boosts.store import load_boosts
+from engine.rules import Rules, compile_rules
+from levels.render import LevelJson, render_level
+from levels.store import ladders, load_levels
 from metrics.store import load_metrics
-from points.models import TriggerType
 from points.render import SystemJson, TriggerJson, render_system, render_trigger
-from points.rules import SystemRule, TriggerRule
 from points.store import load_systems, load_triggers, system_rule, trigger_rules
+from streaks.store import load_rule
 from users.models import AttributeType
 from users.store import load_attribute_keys
 
@@ -21,39 +27,16 @@ REVISION = "SELECT coalesce((SELECT revision FROM core_configurationrevision), 0
 
 
 @dataclass(frozen=True, slots=True)
-class MetricTriggers:
-    """The triggers of one metric: `by_filter` in the order of creation under each event filter ('' is none)."""
-
-    by_filter: Mapping[str, tuple[TriggerRule, ...]]
-
-    @property
-    def filters(self) -> tuple[str, ...]:
-        """Every filter whose totals these triggers look at, and always the one that matches all events."""
-        return (NO_FILTER, *(each for each in self.by_filter if each != NO_FILTER))
-
-
-NO_TRIGGERS = MetricTriggers({})
-
-
-@dataclass(frozen=True, slots=True)
 class RuleBook:
-    """The configuration at one revision. Metrics and keys are found by what the wire calls them, the rest by id."""
+    """The configuration at one revision: what decides, who may ask (keys by hash), and what the wire calls it by id."""
 
     revision: int
+    rules: Rules
     keys: Mapping[str, KeyRule]
-    key_ids: frozenset[str]
-    user_attributes: frozenset[str]
-    event_attributes: frozenset[str]
-    metrics: Mapping[str, MetricRule]
-    systems: Mapping[str, SystemRule]
-    metric_triggers: Mapping[str, MetricTriggers]
-    creation_triggers: tuple[TriggerRule, ...]
     system_json: Mapping[str, SystemJson]
     trigger_json: Mapping[str, TriggerJson]
-
-    def triggers_of(self, metric: MetricRule) -> MetricTriggers:
-        """Return the triggers that look at this metric."""
-        return self.metric_triggers.get(metric.id, NO_TRIGGERS)
+    achievement_json: Mapping[str, AchievementJson]
+    level_json: Mapping[str, LevelJson]
 
 
 _cached: RuleBook | None = None
@@ -93,30 +76,27 @@ def _read_rule_book(revision: int) -> RuleBook:
 
 
 def _compile(revision: int) -> RuleBook:
-    attributes = load_attribute_keys()
-    systems, triggers = load_systems(), load_triggers()
-    rules, keys = trigger_rules(triggers), load_keys()
-    return RuleBook(
-        revision=revision,
-        keys=keys,
+    attributes, keys, levels = load_attribute_keys(), load_keys(), load_levels()
+    systems, triggers, achievements = load_systems(), load_triggers(), load_achievements()
+    since = timezone.now() - timedelta(days=settings.TIME_TRIGGER_CATCHUP)
+    rules = compile_rules(
+        metrics=load_metrics().values(),
+        systems=[system_rule(system) for system in systems],
+        triggers=trigger_rules(triggers),
+        achievements=achievement_rules(achievements),
+        boosts=load_boosts(finished_after=since),
+        ladders=ladders(levels),
+        streak=load_rule(),
         key_ids=frozenset(key.id for key in keys.values()),
         user_attributes=attributes[AttributeType.USER],
         event_attributes=attributes[AttributeType.EVENT],
-        metrics=load_metrics(),
-        systems={str(system.id): system_rule(system) for system in systems},
-        metric_triggers=_by_metric(rules),
-        creation_triggers=tuple(rule for rule in rules if rule.cause == TriggerType.USER_CREATION),
+    )
+    return RuleBook(
+        revision=revision,
+        rules=rules,
+        keys=keys,
         system_json={str(system.id): render_system(system) for system in systems},
         trigger_json={str(trigger.id): render_trigger(trigger) for trigger in triggers},
+        achievement_json={str(achievement.id): render_achievement(achievement) for achievement in achievements},
+        level_json={str(level.id): render_level(level) for level in levels},
     )
-
-
-def _by_metric(rules: Iterable[TriggerRule]) -> dict[str, MetricTriggers]:
-    grouped: dict[str, dict[str, list[TriggerRule]]] = defaultdict(lambda: defaultdict(list))
-    for rule in rules:
-        if rule.metric_id is not None:
-            grouped[rule.metric_id][rule.event_filter].append(rule)
-    return {
-        metric_id: MetricTriggers({each: tuple(its_rules) for each, its_rules in by_filter.items()})
-        for metric_id, by_filter in grouped.items()
-    }

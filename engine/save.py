@@ -1,14 +1,22 @@
 """The pipeline's last step: one statement that stores all that was decided."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
+from achievements import store as achievements_store
 from core.json import encode_text
+from core.models import DeltaKind
+from core.store import INSERT_DELTAS
 from engine.decide import UserState
 from engine.outcomes import Accepted, Outcome
 from metrics import store as metrics_store
 from points import store as points_store
+from streaks import store as streaks_store
 from users import store as users_store
+from users.rules import local_date
 
 Row = dict[str, Any]
 States = Mapping[str, UserState]
@@ -29,6 +37,12 @@ def save_statement(before: States, after: States, outcomes: Sequence[Outcome]) -
         (metrics_store.SAVE_TOTALS, list(_total_rows(changed))),
         (points_store.INSERT_AWARDS, list(_award_rows(accepted))),
         (points_store.SAVE_BALANCES, list(_balance_rows(changed))),
+        (metrics_store.ADD_DAYS, _metric_days(accepted)),
+        (points_store.ADD_DAYS, _points_days(accepted)),
+        (streaks_store.SAVE, [_streak_row(new) for old, new in changed if new.streak is not old.streak]),
+        (streaks_store.SAVE_PERIODS, _period_rows(accepted)),
+        (achievements_store.INSERT_COMPLETIONS, list(_completion_rows(accepted))),
+        (INSERT_DELTAS, list(_delta_rows(changed))),
     )
     used = [(sql, rows) for sql, rows in parts if rows]
     steps = ", ".join(f"step_{number} AS ({sql})" for number, (sql, _) in enumerate(used))
@@ -80,6 +94,7 @@ def _award_rows(accepted: Iterable[Accepted]) -> Iterator[Row]:
                 "cause": record.award.trigger.cause,
                 "awarded": record.award.awarded,
                 "total": record.award.total,
+                "boosts": record.award.boosts,
                 "created": record.at,
             }
 
@@ -94,3 +109,82 @@ def _balance_rows(changed: Iterable[tuple[UserState, UserState]]) -> Iterator[Ro
                     "total": balance.total,
                     "seq": balance.seq,
                 }
+
+
+def _metric_days(accepted: Iterable[Accepted]) -> list[Row]:
+    changes: dict[tuple[str, str, date], Decimal] = defaultdict(Decimal)
+    for outcome in accepted:
+        if (event := outcome.event) is not None:
+            day = local_date(event.at, outcome.user.tz)
+            changes[outcome.user.id, event.metric.id, day] += event.source.value
+    return [
+        {"user_id": user_id, "metric_id": metric_id, "day": day, "change": change}
+        for (user_id, metric_id, day), change in changes.items()
+    ]
+
+
+def _points_days(accepted: Iterable[Accepted]) -> list[Row]:
+    changes: dict[tuple[str, str, date], int] = defaultdict(int)
+    for outcome in accepted:
+        for record in outcome.awards:
+            day = local_date(record.at, outcome.user.tz)
+            changes[outcome.user.id, record.award.trigger.system_id, day] += record.award.awarded
+    return [
+        {"user_id": user_id, "system_id": system_id, "day": day, "change": change}
+        for (user_id, system_id, day), change in changes.items()
+    ]
+
+
+def _streak_row(state: UserState) -> Row:
+    streak = state.streak
+    return {
+        "user_id": state.user.id,
+        "frequency": streak.frequency,
+        "length": streak.length,
+        "started": streak.started,
+        "period": streak.period,
+        "extended": streak.extended,
+        "amounts": streak.amounts,
+    }
+
+
+def _period_rows(accepted: Iterable[Accepted]) -> list[Row]:
+    """Return a row for each period that was counted, the last word on each."""
+    rows: dict[tuple[str, str, date | None], Row] = {}
+    for outcome in accepted:
+        if outcome.extended:
+            streak = outcome.streak
+            rows[outcome.user.id, streak.frequency, streak.period] = {
+                "user_id": outcome.user.id,
+                "frequency": streak.frequency,
+                "period": streak.period,
+                "length": streak.length,
+                "extended": streak.extended,
+            }
+    return list(rows.values())
+
+
+def _completion_rows(accepted: Iterable[Accepted]) -> Iterator[Row]:
+    for outcome in accepted:
+        for completion in outcome.completions:
+            yield {
+                "id": completion.id,
+                "user_id": outcome.user.id,
+                "achievement_id": completion.achievement_id,
+                "event_id": outcome.event.id if outcome.event else None,
+                "quiet": outcome.quiet,
+                "at": completion.at,
+            }
+
+
+def _delta_rows(changed: Iterable[tuple[UserState, UserState]]) -> Iterator[Row]:
+    for old, new in changed:
+        if not old.known:
+            yield {"kind": DeltaKind.USER}
+        for system_id, balance in new.balances.items():
+            stored = old.balances.get(system_id)
+            if balance is not stored:
+                before = stored.total if stored else None
+                yield {"kind": DeltaKind.BALANCE, "subject": system_id, "before": before, "after": balance.total}
+        for achievement_id in new.completions.keys() - old.completions.keys():
+            yield {"kind": DeltaKind.COMPLETION, "subject": achievement_id}

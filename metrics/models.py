@@ -8,6 +8,7 @@ from django.db.models import F, Q
 
 from core.models import KEY_LENGTH_MAX, NAME_LENGTH_MAX, Configuration, ConfigurationStatus, new_id, validate_key
 from metrics.currencies import CURRENCY_CODES
+from metrics.rules import FILTER_LENGTH_MAX
 from users.models import EndUser
 
 
@@ -100,7 +101,7 @@ class MetricTotal(models.Model):
     pk = models.CompositePrimaryKey("user_id", "metric_id", "filter")
     user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False)
     metric = models.ForeignKey(Metric, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
-    filter = models.CharField(max_length=500, default="", db_collation="C")
+    filter = models.CharField(max_length=FILTER_LENGTH_MAX, default="", db_collation="C")
     total = models.DecimalField(max_digits=38, decimal_places=9, default=Decimal(0))
     peak = models.DecimalField(max_digits=38, decimal_places=9, default=Decimal(0))
     at = models.DateTimeField(help_text="When the newest of its events happened.")
@@ -114,3 +115,16 @@ class MetricTotal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.total.normalize():f}"
+
+
+class MetricDay(models.Model):
+    """What a user's total moved by on one day of their own calendar: the events, rolled up as they are stored."""
+
+    pk = models.CompositePrimaryKey("user_id", "metric_id", "day")
+    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False)
+    metric = models.ForeignKey(Metric, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
+    day = models.DateField(help_text="The user's local date when the events happened.")
+    change = models.DecimalField(max_digits=38, decimal_places=9)
+
+    def __str__(self) -> str:
+        return f"{self.change.normalize():f} on {self.day}"

@@ -11,6 +11,7 @@ from typing import Final
 DECIMAL_PLACES: Final = 9
 VALUE_LIMIT: Final = 10**15
 NO_FILTER: Final = ""
+FILTER_LENGTH_MAX: Final = 500
 
 # Sums are exact: 60 digits hold every total that a column of 38 can, and a rounding would raise instead of passing.
 EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])

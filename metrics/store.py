@@ -73,6 +73,14 @@ DO UPDATE SET total = excluded.total, peak = excluded.peak, at = excluded.at
 """
 
 
+ADD_DAYS: Final = """
+INSERT INTO metrics_metricday (user_id, metric_id, day, change)
+SELECT n.user_id, n.metric_id, n.day, n.change
+FROM json_to_recordset(%s) AS n(user_id uuid, metric_id uuid, day date, change numeric)
+ON CONFLICT (user_id, metric_id, day) DO UPDATE SET change = metrics_metricday.change + excluded.change
+"""
+
+
 class StoredEventRow(msgspec.Struct, frozen=True):
     """An event found by its idempotency key."""
 

@@ -13,8 +13,9 @@ from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
 from core.admin import ConfigurationAdmin, LiveFilter, back_to_list
+from core.services import check_type_change
 from points.models import TRIGGER_FIELDS, PointsTrigger, TriggerFilter
-from points.services import activate_triggers, check_filters, check_type_change, deactivate_triggers
+from points.services import activate_triggers, check_filters, deactivate_triggers
 
 
 class TriggerForm(forms.ModelForm):  # type: ignore[type-arg] # Django's forms take no parameter at run time
@@ -33,7 +34,7 @@ class TriggerForm(forms.ModelForm):  # type: ignore[type-arg] # Django's forms t
         if not kept:
             data["block_if_out_of_points"] = False
         if not self.instance._state.adding and "type" in data:
-            check_type_change(self.initial["type"], data["type"], self.instance.status)
+            check_type_change(self.initial["type"], data["type"], self.instance.status, "trigger")
         return data
 
 

@@ -3,34 +3,32 @@
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator, URLValidator
+from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from core.images import BadgeField
-from core.models import KEY_LENGTH_MAX, NAME_LENGTH_MAX, Configuration, ConfigurationStatus, new_id, validate_key
+from achievements.models import Achievement
+from core.models import (
+    KEY_LENGTH_MAX,
+    NAME_LENGTH_MAX,
+    Badged,
+    Configuration,
+    ConfigurationStatus,
+    new_id,
+    validate_key,
+)
 from metrics.models import Event, Metric
 from points.rules import POINTS_LIMIT
-from users.models import Attribute, AttributeType, EndUser
+from streaks.rules import STREAK_LENGTH_MAX
+from users.models import EXTERNAL_ID_LENGTH_MAX, AttributeFilter, EndUser
 
-FILTER_LENGTH_MAX: Final = 500
 
-
-class PointsSystem(Configuration):
+class PointsSystem(Badged):
     """A currency of its own: XP, gems, energy."""
 
     name = models.CharField(max_length=NAME_LENGTH_MAX)
     key = models.CharField(max_length=KEY_LENGTH_MAX, validators=[validate_key])
     description = models.TextField(blank=True, default="", validators=[MaxLengthValidator(2000)])
-    badge = BadgeField(blank=True, help_text="PNG, JPEG, WebP or GIF, up to 5 MB and 4096 pixels a side.")
-    badge_url = models.CharField(
-        "badge address",
-        max_length=2000,
-        blank=True,
-        default="",
-        validators=[URLValidator(("http", "https"), message="must be an http:// or https:// address.")],
-        help_text="Where the badge is hosted elsewhere.",
-    )
     max_points = models.BigIntegerField(
         null=True,
         blank=True,
@@ -38,7 +36,7 @@ class PointsSystem(Configuration):
         help_text="The most points that a user can hold; empty for no limit.",
     )
 
-    class Meta(Configuration.Meta):
+    class Meta(Badged.Meta):
         constraints = (
             models.UniqueConstraint(
                 fields=("key",),
@@ -55,17 +53,22 @@ class PointsSystem(Configuration):
     def __str__(self) -> str:
         return self.name
 
-    def clean(self) -> None:
-        """Refuse two badges."""
-        if self.badge and self.badge_url:
-            raise ValidationError({"badge_url": "cannot be given together with an uploaded badge: remove one."})
-
 
 class TriggerType(models.TextChoices):
     """What makes a trigger fire."""
 
     METRIC = "metric", "Metric"
+    STREAK = "streak", "Streak"
+    ACHIEVEMENT = "achievement", "Achievement"
+    TIME = "time", "Time"
     USER_CREATION = "user_creation", "User creation"
+
+
+class TimeUnit(models.TextChoices):
+    """What a time trigger counts in; a day is 24 hours."""
+
+    HOUR = "hour", "Hours"
+    DAY = "day", "Days"
 
 
 class TriggerStatus(models.TextChoices):
@@ -78,15 +81,31 @@ class TriggerStatus(models.TextChoices):
 
 TRIGGER_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     TriggerType.METRIC: ("metric", "metric_threshold"),
+    TriggerType.STREAK: ("streak_length",),
+    TriggerType.ACHIEVEMENT: ("achievement",),
+    TriggerType.TIME: ("time_unit", "time_interval"),
     TriggerType.USER_CREATION: (),
 }
 """The fields that a trigger of each type must have; those of other types must be empty."""
+
+TYPED_FIELDS: Final = tuple(field for fields in TRIGGER_FIELDS.values() for field in fields)
+"""The fields that belong to one type each."""
+
+TIME_INTERVAL_MAX: Final = 10_000
+
+
+def _fields_of_type() -> Q:
+    """Return the condition that a trigger has the fields of its type, and no others."""
+    condition = Q()
+    for type_, fields in TRIGGER_FIELDS.items():
+        condition |= Q(type=type_, **{f"{field}__isnull": field not in fields for field in TYPED_FIELDS})
+    return condition & (Q(metric_threshold__isnull=True) | Q(metric_threshold__gte=1))
 
 
 class PointsTrigger(Configuration):
     """A rule that gives points, or takes them."""
 
-    needs = ("metric",)
+    needs = ("metric", "achievement")
     status_when_restored = TriggerStatus.INACTIVE
 
     system = models.ForeignKey(
@@ -105,6 +124,25 @@ class PointsTrigger(Configuration):
         validators=[MinValueValidator(1), MaxValueValidator(POINTS_LIMIT)],
         help_text="Fires each time that the user's highest total so far passes another multiple of this.",
     )
+    streak_length = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(STREAK_LENGTH_MAX)],
+        help_text="Fires each time that the user's streak reaches another multiple of this.",
+    )
+    achievement = models.ForeignKey(
+        Achievement, on_delete=models.PROTECT, null=True, blank=True, related_name="triggers"
+    )
+    time_unit = models.CharField(max_length=4, choices=TimeUnit, null=True, blank=True)
+    time_interval = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(TIME_INTERVAL_MAX)],
+        help_text="Pays every so many hours or days, counted from the moment of activation.",
+    )
+    time_started = models.DateTimeField(
+        null=True, editable=False, help_text="From when the interval counts: the activation, or its last change."
+    )
     block_if_out_of_points = models.BooleanField(
         default=False, help_text="Refuse the event where the user has fewer points than this trigger would take."
     )
@@ -117,8 +155,7 @@ class PointsTrigger(Configuration):
                 violation_error_message="Points must not be 0.",
             ),
             models.CheckConstraint(
-                condition=Q(type=TriggerType.METRIC, metric__isnull=False, metric_threshold__gte=1)
-                | Q(type=TriggerType.USER_CREATION, metric__isnull=True, metric_threshold__isnull=True),
+                condition=_fields_of_type(),
                 name="points_pointstrigger_fields_of_type",
             ),
             models.CheckConstraint(
@@ -133,9 +170,14 @@ class PointsTrigger(Configuration):
     @property
     def occasion(self) -> str:
         """When it fires, in words."""
-        if self.type == TriggerType.METRIC:
-            return f"{self.metric}: every {self.metric_threshold or 0:,}"
-        return "New user"
+        words = {
+            TriggerType.METRIC: f"{self.metric}: every {self.metric_threshold or 0:,}",
+            TriggerType.STREAK: f"Every {self.streak_length or 0:,} of a streak",
+            TriggerType.ACHIEVEMENT: f"Achievement: {self.achievement}",
+            TriggerType.TIME: f"Every {self.time_interval or 0:,} {(self.time_unit or '') + 's'}",
+            TriggerType.USER_CREATION: "New user",
+        }
+        return words[TriggerType(self.type)]
 
     def clean(self) -> None:
         """Refuse impossible combinations, naming the field."""
@@ -147,8 +189,8 @@ class PointsTrigger(Configuration):
         label = TriggerType(self.type).label.lower() if self.type in TriggerType.values else self.type
         needed = TRIGGER_FIELDS.get(self.type, ())
         problems: dict[str, Any] = {}
-        for field in ("metric", "metric_threshold"):
-            present = getattr(self, f"{field}_id" if field == "metric" else field) is not None
+        for field in TYPED_FIELDS:
+            present = self.serializable_value(field) is not None
             if present and field not in needed:
                 problems[field] = f"must be empty for a {label} trigger."
             elif not present and field in needed:
@@ -160,24 +202,22 @@ class PointsTrigger(Configuration):
         return problems | self._archived_problems()
 
     def _archived_problems(self) -> dict[str, Any]:
-        if self.metric is not None and self.metric.status == ConfigurationStatus.ARCHIVED:
-            return {"metric": "is archived: restore it first, or choose another."}
-        return {}
+        used = {"metric": self.metric, "achievement": self.achievement}
+        return {
+            field: "is archived: restore it first, or choose another."
+            for field, row in used.items()
+            if row is not None and row.status == ConfigurationStatus.ARCHIVED
+        }
 
 
-class TriggerFilter(models.Model):
+class TriggerFilter(AttributeFilter):
     """An attribute that must have this value for the trigger to fire: the user's, or the event's."""
 
-    needs = ("attribute",)
     needed_for = "trigger"
 
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     trigger = models.ForeignKey(PointsTrigger, on_delete=models.CASCADE, related_name="filters")
-    attribute = models.ForeignKey(Attribute, on_delete=models.PROTECT, related_name="trigger_filters")
-    value = models.CharField(max_length=255)
 
-    class Meta:
-        ordering = ("attribute__key",)
+    class Meta(AttributeFilter.Meta):
         constraints = (
             models.UniqueConstraint(
                 fields=("trigger", "attribute"),
@@ -186,19 +226,14 @@ class TriggerFilter(models.Model):
             ),
         )
 
-    def __str__(self) -> str:
-        return f"{self.attribute.key} = {self.value}"
-
-    @property
-    def is_of_event(self) -> bool:
-        """Whether it looks at the event's attributes, not the user's."""
-        return self.attribute.type == AttributeType.EVENT
-
 
 class AwardCause(models.TextChoices):
     """Why points moved."""
 
     METRIC = "metric", "Metric"
+    STREAK = "streak", "Streak"
+    ACHIEVEMENT = "achievement", "Achievement"
+    TIME = "time", "Time"
     USER_CREATION = "user_creation", "User creation"
 
 
@@ -259,3 +294,36 @@ class PointsBalance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.total}"
+
+
+class PointsDay(models.Model):
+    """What a user's balance moved by on one day of their own calendar: the ledger, rolled up as it is written."""
+
+    pk = models.CompositePrimaryKey("user_id", "system_id", "day")
+    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False)
+    system = models.ForeignKey(
+        PointsSystem, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+    day = models.DateField(help_text="The user's local date when the points moved.")
+    change = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.change:+d} on {self.day}"
+
+
+class TimeTick(models.Model):
+    """One payment of a time trigger to all users: how far it has come. The row is what makes it pay exactly once."""
+
+    trigger = models.ForeignKey(PointsTrigger, on_delete=models.PROTECT, related_name="ticks", db_index=False)
+    due = models.DateTimeField()
+    last_user = models.CharField(
+        max_length=EXTERNAL_ID_LENGTH_MAX, default="", db_collation="C", help_text="The last user who was paid."
+    )
+    users = models.BigIntegerField(default=0, help_text="How many users were looked at and matched.")
+    finished = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("trigger", "due"), name="points_timetick_due_unique"),)
+
+    def __str__(self) -> str:
+        return f"{self.trigger_id} at {self.due:%Y-%m-%d %H:%M}"

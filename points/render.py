@@ -1,18 +1,15 @@
 """Points on the wire."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, NotRequired, TypedDict
 
 from core.images import absolute_badge_url
-from core.json import iso_instant
-from points.models import PointsAward, PointsSystem, PointsTrigger, TriggerFilter, TriggerType
-
-
-class AttributeValueJson(TypedDict):
-    """One attribute and the value that it must have."""
-
-    key: str
-    value: str
+from core.json import iso_instant, plain_number
+from points.models import PointsAward, PointsSystem, PointsTrigger, TriggerType
+from points.rules import AppliedBoost
+from points.store import applied_boosts
+from users.render import AttributeValueJson, render_filters
 
 
 class TriggerJson(TypedDict):
@@ -25,11 +22,28 @@ class TriggerJson(TypedDict):
     metricId: NotRequired[str]
     metricName: NotRequired[str]
     metricThreshold: NotRequired[int]
+    streakLengthThreshold: NotRequired[int]
+    achievementId: NotRequired[str]
+    achievementName: NotRequired[str]
+    timeUnit: NotRequired[str]
+    timeInterval: NotRequired[int]
     userAttributes: list[AttributeValueJson]
     eventAttribute: NotRequired[AttributeValueJson]
     eventAttributes: NotRequired[list[AttributeValueJson]]
     created: str
     updated: str
+
+
+class BoostJson(TypedDict):
+    """A boost; the days are dates by each user's own calendar, `end` null for none."""
+
+    id: str
+    name: str
+    status: str
+    start: str
+    end: str | None
+    multiplier: int | Decimal
+    rounding: str
 
 
 class AwardJson(TypedDict):
@@ -40,7 +54,7 @@ class AwardJson(TypedDict):
     date: str
     total: int
     trigger: NotRequired[TriggerJson]
-    boosts: list[Any]
+    boosts: list[BoostJson]
 
 
 class SystemJson(TypedDict):
@@ -55,15 +69,16 @@ class SystemJson(TypedDict):
 
 
 class EventPointsJson(SystemJson):
-    """What an event moved in a points system."""
+    """What an event moved in a points system; `level` is there where it changed, null below all levels."""
 
     total: int
+    level: NotRequired[Any]
     added: int
     awards: list[AwardJson]
 
 
 class UserPointsJson(SystemJson):
-    """What a user holds in a points system; `level` is null as long as none are set up."""
+    """What a user holds in a points system; `level` is null below all levels."""
 
     total: int
     level: Any
@@ -89,55 +104,77 @@ def render_system(system: PointsSystem) -> SystemJson:
 
 
 def render_trigger(trigger: PointsTrigger) -> TriggerJson:
-    """Return the wire's shape of a trigger whose metric and filters were loaded with it."""
+    """Return the wire's shape of a trigger whose metric, achievement and filters were loaded with it."""
     filters = list(trigger.filters.all())
     json: TriggerJson = {
         "id": str(trigger.id),
         "type": trigger.type,
         "points": trigger.points,
         "status": trigger.status,
-        "userAttributes": _render_filters(each for each in filters if not each.is_of_event),
+        "userAttributes": render_filters(each for each in filters if not each.is_of_event),
         "created": iso_instant(trigger.created),
         "updated": iso_instant(trigger.updated),
     }
-    if trigger.type == TriggerType.METRIC and trigger.metric is not None:
+    if trigger.type == TriggerType.STREAK:
+        json["streakLengthThreshold"] = trigger.streak_length or 1
+    if trigger.type == TriggerType.TIME:
+        json["timeUnit"] = trigger.time_unit or ""
+        json["timeInterval"] = trigger.time_interval or 1
+    if trigger.achievement is not None:
+        json["achievementId"] = str(trigger.achievement_id)
+        json["achievementName"] = trigger.achievement.name
+    if trigger.metric is not None:
         json["metricId"] = str(trigger.metric_id)
         json["metricName"] = trigger.metric.name
         json["metricThreshold"] = trigger.metric_threshold or 1
-        json["eventAttributes"] = _render_filters(each for each in filters if each.is_of_event)
+        json["eventAttributes"] = render_filters(each for each in filters if each.is_of_event)
         if json["eventAttributes"]:
             json["eventAttribute"] = json["eventAttributes"][0]
     return json
 
 
-def render_award(award: PointsAward) -> AwardJson:
-    """Return the wire's shape of a line of the ledger, loaded with its trigger."""
+def render_applied_boost(boost: AppliedBoost, status: str) -> BoostJson:
+    """Return the wire's shape of a boost that multiplied an award."""
+    return {
+        "id": boost.id,
+        "name": boost.name,
+        "status": status,
+        "start": boost.start.isoformat(),
+        "end": boost.end.isoformat() if boost.end else None,
+        "multiplier": plain_number(boost.multiplier),
+        "rounding": boost.rounding.value,
+    }
+
+
+def render_award(award: PointsAward, boost_status: Mapping[str, str]) -> AwardJson:
+    """Return the wire's shape of a line of the ledger, loaded with its trigger.
+
+    `boost_status` has the status, by id, of the boosts that are not finished, inactive or archived by now.
+    """
     json: AwardJson = {
         "id": str(award.id),
         "awarded": award.awarded,
         "date": iso_instant(award.created),
         "total": award.total,
-        "boosts": award.boosts,
+        "boosts": [
+            render_applied_boost(boost, boost_status.get(boost.id, "finished")) for boost in applied_boosts(award)
+        ],
     }
     if award.trigger is not None:
         json["trigger"] = render_trigger(award.trigger)
     return json
 
 
-def render_user_points(system: PointsSystem, total: int, awards: Iterable[PointsAward]) -> UserPointsJson:
-    """Return the wire's shape of what a user holds."""
+def render_user_points(system: PointsSystem, total: int, level: Any, awards: Iterable[AwardJson]) -> UserPointsJson:
+    """Return the wire's shape of what a user holds; `level` is the wire's shape of the user's, None below all."""
     return {
         **render_system(system),
         "total": total,
-        "level": None,
-        "awards": [render_award(award) for award in awards],
+        "level": level,
+        "awards": list(awards),
     }
 
 
 def render_system_with_triggers(system: PointsSystem, triggers: Iterable[PointsTrigger]) -> SystemWithTriggersJson:
     """Return the wire's shape of a points system with its triggers."""
     return {**render_system(system), "triggers": [render_trigger(trigger) for trigger in triggers]}
-
-
-def _render_filters(filters: Iterable[TriggerFilter]) -> list[AttributeValueJson]:
-    return [{"key": each.attribute.key, "value": each.value} for each in filters]

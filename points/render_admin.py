@@ -2,21 +2,9 @@
 
 from typing import NotRequired, TypedDict
 
-from core.images import absolute_badge_url
-from points.models import PointsSystem, PointsTrigger, TriggerFilter, TriggerType
-
-
-class BadgeJson(TypedDict):
-    """A badge by its address."""
-
-    url: str
-
-
-class AdminFilterJson(TypedDict):
-    """An attribute, by its id, and the value that it must have."""
-
-    attributeId: str
-    attributeValue: str
+from core.images import BadgeJson, render_admin_badge
+from points.models import PointsSystem, PointsTrigger, TriggerType
+from users.render import AdminFilterJson, render_admin_filters
 
 
 class AdminTriggerJson(TypedDict):
@@ -30,6 +18,10 @@ class AdminTriggerJson(TypedDict):
     metricId: NotRequired[str]
     metricThreshold: NotRequired[int]
     eventAttributes: NotRequired[list[AdminFilterJson]]
+    achievementId: NotRequired[str]
+    streakLength: NotRequired[int]
+    timeUnit: NotRequired[str]
+    timeInterval: NotRequired[int]
     blockIfOutOfPoints: bool
 
 
@@ -48,14 +40,13 @@ class AdminSystemJson(TypedDict):
 
 def render_admin_system(system: PointsSystem) -> AdminSystemJson:
     """Return the Admin API's shape of a points system."""
-    badge = absolute_badge_url(system.badge, system.badge_url)
     return {
         "id": str(system.id),
         "name": system.name,
         "key": system.key,
         "description": system.description,
         "status": system.status,
-        "badge": {"url": badge} if badge else None,
+        "badge": render_admin_badge(system.badge, system.badge_url),
         "maxPoints": system.max_points,
     }
 
@@ -68,15 +59,18 @@ def render_admin_trigger(trigger: PointsTrigger) -> AdminTriggerJson:
         "type": trigger.type,
         "points": trigger.points,
         "status": trigger.status,
-        "userAttributes": [_render_filter(each) for each in filters if not each.is_of_event],
+        "userAttributes": render_admin_filters(each for each in filters if not each.is_of_event),
         "blockIfOutOfPoints": trigger.block_if_out_of_points,
     }
     if trigger.type == TriggerType.METRIC:
         json["metricId"] = str(trigger.metric_id)
         json["metricThreshold"] = trigger.metric_threshold or 1
-        json["eventAttributes"] = [_render_filter(each) for each in filters if each.is_of_event]
+        json["eventAttributes"] = render_admin_filters(each for each in filters if each.is_of_event)
+    if trigger.type == TriggerType.ACHIEVEMENT:
+        json["achievementId"] = str(trigger.achievement_id)
+    if trigger.type == TriggerType.STREAK:
+        json["streakLength"] = trigger.streak_length or 1
+    if trigger.type == TriggerType.TIME:
+        json["timeUnit"] = trigger.time_unit or ""
+        json["timeInterval"] = trigger.time_interval or 1
     return json
-
-
-def _render_filter(each: TriggerFilter) -> AdminFilterJson:
-    return {"attributeId": str(each.attribute_id), "attributeValue": each.value}

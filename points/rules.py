@@ -1,8 +1,11 @@
 """Which triggers fire and what they pay: pure, whole points."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from enum import StrEnum
+from math import prod
 from typing import Final
 
 from core.refusal import Refusal, RefusalReason
@@ -10,6 +13,36 @@ from metrics.rules import EXACT, Total
 
 # The greatest whole number that every SDK's language holds exactly (IEEE 754 doubles).
 POINTS_LIMIT: Final = 2**53 - 1
+
+
+class Rounding(StrEnum):
+    """What happens to the fraction of a point; nearest is half up."""
+
+    DOWN = "down"
+    NEAREST = "nearest"
+    UP = "up"
+
+
+STRICTEST: Final = (Rounding.DOWN, Rounding.NEAREST, Rounding.UP)
+"""Where boosts disagree on rounding, the first of these that one of them asks for."""
+
+MULTIPLIER_SCALE: Final = 10_000
+"""Multipliers have 4 decimal places: times this they are whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedBoost:
+    """A boost that multiplies an award, as the ledger keeps it. `multiplier` is exact, to 4 decimal places."""
+
+    id: str
+    name: str
+    start: date
+    end: date | None
+    multiplier: Decimal
+    rounding: Rounding
+
+
+NO_BOOSTS: Final[tuple[AppliedBoost, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +69,8 @@ class TriggerRule:
     threshold: int = 1
     event_filter: str = ""
     block_if_out_of_points: bool = False
+    streak_length: int = 1
+    achievement_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +97,7 @@ class Award:
     seq: int
     awarded: int
     total: int
+    boosts: tuple[AppliedBoost, ...] = NO_BOOSTS
 
 
 def crossings(before: Decimal, after: Decimal, threshold: int) -> int:
@@ -99,12 +135,30 @@ def clamp(amount: int, total: int, max_points: int | None) -> int:
     return min(amount, max(0, ceiling - total))
 
 
+def boosted(points: int, boosts: Sequence[AppliedBoost]) -> int:
+    """Return `points` times every multiplier: the exact product, rounded once. Deductions are not boosted."""
+    if points <= 0 or not boosts:
+        return points
+    numerator: int = points * prod(int(boost.multiplier * MULTIPLIER_SCALE) for boost in boosts)
+    denominator: int = MULTIPLIER_SCALE ** len(boosts)
+    asked = {boost.rounding for boost in boosts}
+    rounding = next(each for each in STRICTEST if each in asked)
+    if rounding == Rounding.DOWN:
+        return numerator // denominator
+    if rounding == Rounding.NEAREST:
+        return (2 * numerator + denominator) // (2 * denominator)
+    return -(-numerator // denominator)
+
+
 def pay(
-    firings: Iterable[Firing], balances: Mapping[str, Balance], systems: Mapping[str, SystemRule]
+    firings: Iterable[Firing],
+    balances: Mapping[str, Balance],
+    systems: Mapping[str, SystemRule],
+    boosts: Mapping[str, tuple[AppliedBoost, ...]],
 ) -> tuple[dict[str, Balance], list[Award]]:
     """Return the balances (by system id) and the ledger's new lines after paying `firings` in their order.
 
-    Raises Refusal where a trigger that must not run out of points does.
+    `boosts` are those that apply, by system id. Raises Refusal where a trigger that must not run out of points does.
     """
     after, awards = dict(balances), []
     for firing in firings:
@@ -113,11 +167,12 @@ def pay(
         amount = trigger.points * firing.times
         if trigger.block_if_out_of_points and balance.total < -amount:
             raise _out_of_points(systems[trigger.system_id], balance.total, -amount)
-        awarded = clamp(amount, balance.total, systems[trigger.system_id].max_points)
+        applied = boosts.get(trigger.system_id, NO_BOOSTS) if amount > 0 else NO_BOOSTS
+        awarded = clamp(boosted(amount, applied), balance.total, systems[trigger.system_id].max_points)
         if awarded:
             balance = Balance(total=balance.total + awarded, seq=balance.seq + 1)
             after[trigger.system_id] = balance
-            awards.append(Award(trigger=trigger, seq=balance.seq, awarded=awarded, total=balance.total))
+            awards.append(Award(trigger, balance.seq, awarded, balance.total, applied))
     return after, awards
 
 

@@ -1,29 +1,31 @@
 """What operators do with points systems and triggers."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, Value, When
 from django.utils import timezone
 
 from core.models import ConfigurationStatus
-from core.services import create_checked, messages_by_field, update_checked
-from metrics.rules import canonical_filter
+from core.services import check_type_change, create_checked, messages_by_field, update_checked
+from metrics.services import check_filters as check_filters_of
 from points.models import (
-    FILTER_LENGTH_MAX,
     TRIGGER_FIELDS,
+    TYPED_FIELDS,
     PointsSystem,
     PointsTrigger,
     TriggerFilter,
     TriggerStatus,
     TriggerType,
 )
-from users.models import Attribute, AttributeType
+from users.models import AttributeType
+from users.services import Filters, filters_of, replace_filters
 
-Filters = Sequence[tuple[Attribute, str]]
-"""Attributes and the values that they must have."""
+CLOCK_FIELDS: Final = ("type", "time_unit", "time_interval")
+"""A change of one of these starts an active time trigger's count anew."""
 
 
 @transaction.atomic
@@ -35,10 +37,11 @@ def create_trigger(
     **fields: Any,
 ) -> PointsTrigger:
     """Store a trigger with its filters. Raises ValidationError by field; nothing is stored then."""
-    trigger = create_checked(PointsTrigger, system=system, **fields)
+    started = clock_start(fields.get("type"), fields.get("status"))
+    trigger = create_checked(PointsTrigger, system=system, time_started=started, **fields)
     check_filters(trigger.type, user_filters, event_filters)
-    _replace_filters(trigger, "user_filters", AttributeType.USER, user_filters)
-    _replace_filters(trigger, "event_filters", AttributeType.EVENT, event_filters)
+    replace_filters(TriggerFilter, trigger, AttributeType.USER, user_filters)
+    replace_filters(TriggerFilter, trigger, AttributeType.EVENT, event_filters)
     return trigger
 
 
@@ -53,22 +56,32 @@ def update_trigger(
     """Change a trigger; filters that are given replace its own. Raises ValidationError by field."""
     new_type = fields.get("type", trigger.type)
     if new_type != trigger.type:
-        check_type_change(trigger.type, new_type, trigger.status)
+        check_type_change(trigger.type, new_type, trigger.status, "trigger")
         fields = dict.fromkeys(_fields_of_other_types(new_type)) | fields
+    new_status = fields.get("status", trigger.status)
+    if new_status != trigger.status or any(
+        getattr(trigger, name) != fields.get(name, getattr(trigger, name)) for name in CLOCK_FIELDS
+    ):
+        fields["time_started"] = clock_start(new_type, new_status)
     update_checked(trigger, **fields)
-    user, event = _filters_of(trigger)
+    user, event = filters_of(trigger)
     check_filters(
         new_type, user if user_filters is None else user_filters, event if event_filters is None else event_filters
     )
     if user_filters is not None:
-        _replace_filters(trigger, "user_filters", AttributeType.USER, user_filters)
+        replace_filters(TriggerFilter, trigger, AttributeType.USER, user_filters)
     if event_filters is not None:
-        _replace_filters(trigger, "event_filters", AttributeType.EVENT, event_filters)
+        replace_filters(TriggerFilter, trigger, AttributeType.EVENT, event_filters)
     return trigger
 
 
 def _fields_of_other_types(type_: str) -> set[str]:
-    return {field for fields in TRIGGER_FIELDS.values() for field in fields} - set(TRIGGER_FIELDS[type_])
+    return set(TYPED_FIELDS) - set(TRIGGER_FIELDS[type_])
+
+
+def clock_start(type_: str | None, status: str | None) -> datetime | None:
+    """Return from when a trigger counts its interval that is given this type and status now; None if it does not."""
+    return timezone.now() if type_ == TriggerType.TIME and status == TriggerStatus.ACTIVE else None
 
 
 def activate_triggers(*, triggers: QuerySet[PointsTrigger]) -> int:
@@ -77,9 +90,11 @@ def activate_triggers(*, triggers: QuerySet[PointsTrigger]) -> int:
     All or none are activated.
     """
     inactive = triggers.filter(status=TriggerStatus.INACTIVE)
-    for trigger in inactive.select_related("metric", "system"):
+    for trigger in inactive.select_related("metric", "achievement", "system"):
         _check_can_pay(trigger)
-    return inactive.update(status=TriggerStatus.ACTIVE, updated=timezone.now())
+    now = timezone.now()
+    started = Case(When(type=TriggerType.TIME, then=Value(now)), default=F("time_started"))
+    return inactive.update(status=TriggerStatus.ACTIVE, time_started=started, updated=now)
 
 
 def deactivate_triggers(*, triggers: QuerySet[PointsTrigger]) -> int:
@@ -88,57 +103,20 @@ def deactivate_triggers(*, triggers: QuerySet[PointsTrigger]) -> int:
     return active.update(status=TriggerStatus.INACTIVE, updated=timezone.now())
 
 
-def check_type_change(old_type: str, new_type: str, status: str) -> None:
-    """Raise ValidationError where a trigger of this status cannot become one of another type."""
-    if new_type != old_type and status == TriggerStatus.ACTIVE:
-        raise ValidationError({"type": "can be changed only while the trigger is inactive."})
-
-
 def check_filters(trigger_type: str, user_filters: Filters, event_filters: Filters) -> None:
     """Raise ValidationError where a trigger of this type cannot have these filters."""
-    _check_attributes("user_filters", AttributeType.USER, user_filters)
-    _check_attributes("event_filters", AttributeType.EVENT, event_filters)
-    if event_filters and trigger_type != TriggerType.METRIC:
-        raise ValidationError({"event_filters": "are possible only for a metric trigger."})
-    if len(canonical_filter({attribute.key: value for attribute, value in event_filters})) > FILTER_LENGTH_MAX:
-        raise ValidationError({"event_filters": f"can have {FILTER_LENGTH_MAX} characters in all."})
-
-
-def _check_attributes(field: str, type_: str, filters: Filters) -> None:
-    attributes = [attribute for attribute, _ in filters]
-    if len(set(attributes)) < len(attributes):
-        raise ValidationError({field: "can have each attribute only once."})
-    for attribute in attributes:
-        if attribute.status == ConfigurationStatus.ARCHIVED:
-            raise ValidationError({field: f"cannot have «{attribute}», which is archived: restore it first."})
-        if attribute.type != type_:
-            raise ValidationError({field: f"cannot have «{attribute}», which is an attribute of another type."})
+    is_metric = trigger_type == TriggerType.METRIC
+    check_filters_of(user_filters=user_filters, event_filters=event_filters, of_metric=is_metric, what="trigger")
 
 
 def _check_can_pay(trigger: PointsTrigger) -> None:
     try:
         trigger.full_clean()
-        check_filters(trigger.type, *_filters_of(trigger))
+        check_filters(trigger.type, *filters_of(trigger))
     except ValidationError as error:
         raise ValidationError(f"«{trigger}» cannot be activated: {' '.join(error.messages)}") from error
     if trigger.system.status == ConfigurationStatus.ARCHIVED:
         raise ValidationError(f"«{trigger}» cannot be activated: its points system is archived.")
-
-
-def _filters_of(trigger: PointsTrigger) -> tuple[Filters, Filters]:
-    """Return the trigger's filters by the user's and by the event's attributes."""
-    filters = list(trigger.filters.select_related("attribute"))
-    user = [(each.attribute, each.value) for each in filters if not each.is_of_event]
-    return user, [(each.attribute, each.value) for each in filters if each.is_of_event]
-
-
-def _replace_filters(trigger: PointsTrigger, field: str, type_: str, filters: Filters) -> None:
-    trigger.filters.filter(attribute__type=type_).delete()
-    for attribute, value in filters:
-        try:
-            create_checked(TriggerFilter, trigger=trigger, attribute=attribute, value=value)
-        except ValidationError as error:
-            raise ValidationError({field: f"«{attribute}»: {' '.join(error.messages)}"}) from error
 
 
 @transaction.atomic

@@ -6,10 +6,11 @@ from typing import Final
 import msgspec
 from django.db.models import Prefetch, QuerySet
 
+from core.json import encode_text
 from core.models import ConfigurationStatus
 from metrics.rules import canonical_filter
 from points.models import PointsAward, PointsBalance, PointsSystem, PointsTrigger, TriggerStatus
-from points.rules import SystemRule, TriggerRule
+from points.rules import AppliedBoost, SystemRule, TriggerRule
 from users.models import EndUser
 
 LOAD_BALANCES: Final = """
@@ -22,10 +23,10 @@ JOIN points_pointsbalance b ON b.user_id = u.id
 INSERT_AWARDS: Final = """
 INSERT INTO points_pointsaward
     (id, user_id, system_id, seq, trigger_id, event_id, cause, awarded, total, boosts, created)
-SELECT n.id, n.user_id, n.system_id, n.seq, n.trigger_id, n.event_id, n.cause, n.awarded, n.total, '[]', n.created
+SELECT n.id, n.user_id, n.system_id, n.seq, n.trigger_id, n.event_id, n.cause, n.awarded, n.total, n.boosts, n.created
 FROM json_to_recordset(%s) AS n(
     id uuid, user_id uuid, system_id uuid, seq bigint, trigger_id uuid, event_id uuid, cause text,
-    awarded bigint, total bigint, created timestamptz)
+    awarded bigint, total bigint, boosts jsonb, created timestamptz)
 """
 
 SAVE_BALANCES: Final = """
@@ -33,6 +34,14 @@ INSERT INTO points_pointsbalance (user_id, system_id, total, seq)
 SELECT n.user_id, n.system_id, n.total, n.seq
 FROM json_to_recordset(%s) AS n(user_id uuid, system_id uuid, total bigint, seq bigint)
 ON CONFLICT (user_id, system_id) DO UPDATE SET total = excluded.total, seq = excluded.seq
+"""
+
+
+ADD_DAYS: Final = """
+INSERT INTO points_pointsday (user_id, system_id, day, change)
+SELECT n.user_id, n.system_id, n.day, n.change
+FROM json_to_recordset(%s) AS n(user_id uuid, system_id uuid, day date, change bigint)
+ON CONFLICT (user_id, system_id, day) DO UPDATE SET change = points_pointsday.change + excluded.change
 """
 
 
@@ -45,6 +54,7 @@ class BalanceRow(msgspec.Struct, frozen=True):
     seq: int
 
 
+_boosts_decoder = msgspec.json.Decoder(list[AppliedBoost])
 _decoder = msgspec.json.Decoder(list[BalanceRow])
 
 
@@ -64,7 +74,9 @@ def load_triggers() -> list[PointsTrigger]:
 
 
 def _whole_triggers() -> QuerySet[PointsTrigger]:
-    return PointsTrigger.objects.select_related("metric", "system").prefetch_related("filters__attribute")
+    return PointsTrigger.objects.select_related("metric", "achievement", "system").prefetch_related(
+        "filters__attribute"
+    )
 
 
 def system_rule(system: PointsSystem) -> SystemRule:
@@ -90,6 +102,8 @@ def _trigger_rule(trigger: PointsTrigger, order: int) -> TriggerRule:
         threshold=trigger.metric_threshold or 1,
         event_filter=canonical_filter({each.attribute.key: each.value for each in filters if each.is_of_event}),
         block_if_out_of_points=trigger.block_if_out_of_points,
+        streak_length=trigger.streak_length or 1,
+        achievement_id=str(trigger.achievement_id) if trigger.achievement_id else None,
     )
 
 
@@ -114,3 +128,8 @@ def read_newest_awards(user: EndUser, system: PointsSystem, count: int) -> list[
     """Return the newest lines of the user's ledger in the system with their triggers, the newest first."""
     ledger = PointsAward.objects.filter(user=user, system=system).order_by("-seq")
     return list(ledger.prefetch_related(Prefetch("trigger", queryset=_whole_triggers()))[:count])
+
+
+def applied_boosts(award: PointsAward) -> list[AppliedBoost]:
+    """Return the boosts that multiplied an award, as the ledger keeps them."""
+    return _boosts_decoder.decode(encode_text(award.boosts)) if award.boosts else []

@@ -60,17 +60,18 @@ def test_an_event_pays_the_triggers_whose_threshold_it_crosses(api: Api, game: G
 
 
 # --- The answer ------------------------------------------------------------------------------------------------------
-NO_STREAK = {
-    "length": 0,
+FIRST_DAY = {
+    "length": 1,
     "frequency": "daily",
-    "started": None,
-    "periodStart": None,
-    "periodEnd": None,
-    "expires": None,
-    "extended": False,
+    "started": "2026-03-10",
+    "periodStart": "2026-03-10",
+    "periodEnd": "2026-03-10",
+    "expires": "2026-03-11",
+    "extended": True,
 }
 
 
+@time_machine.travel("2026-03-10T09:00Z")
 def test_the_answer_has_every_field_of_the_contract(api: Api, game: Game) -> None:
     answer = api.event("alice", 2.5)
     event = Event.objects.get()
@@ -80,7 +81,7 @@ def test_the_answer_has_every_field_of_the_contract(api: Api, game: Game) -> Non
         "metricId": str(game.lessons.id),
         "total": 2.5,
         "achievements": [],
-        "currentStreak": NO_STREAK,
+        "currentStreak": FIRST_DAY,
         "points": {},
         "leaderboards": {},
     }

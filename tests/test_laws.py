@@ -45,7 +45,7 @@ def test_a_split_event_pays_what_the_whole_pays(parts: list[Decimal], every: int
         for amount in amounts:
             after = add_value(total, amount, START)
             firings = [Firing(trigger(points=reward), crossings(total.peak, after.peak, every))]
-            balances, _ = pay(firings, balances, {XP: SystemRule(XP, XP, XP, None)})
+            balances, _ = pay(firings, balances, {XP: SystemRule(XP, XP, XP, None)}, {})
             total = after
         return balances.get(XP, Balance()).total
 

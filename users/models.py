@@ -1,5 +1,7 @@
 """The product's users, and the attributes that they and their events may carry."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 
@@ -65,3 +67,26 @@ class Attribute(Configuration):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.get_type_display().lower()})"
+
+
+class AttributeFilter(models.Model):
+    """An attribute that must have this value: the user's, or the event's. Abstract: a part of what it filters for."""
+
+    needs = ("attribute",)
+    needed_for: ClassVar[str]
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    attribute = models.ForeignKey(Attribute, on_delete=models.PROTECT, related_name="%(class)ss")
+    value = models.CharField(max_length=255)
+
+    class Meta:
+        abstract = True
+        ordering = ("attribute__key",)
+
+    def __str__(self) -> str:
+        return f"{self.attribute.key} = {self.value}"
+
+    @property
+    def is_of_event(self) -> bool:
+        """Whether it looks at the event's attributes, not the user's."""
+        return self.attribute.type == AttributeType.EVENT

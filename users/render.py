@@ -1,9 +1,10 @@
 """A user on the wire."""
 
+from collections.abc import Iterable
 from typing import TypedDict
 
 from core.json import iso_instant
-from users.models import Attribute
+from users.models import Attribute, AttributeFilter
 from users.rules import User
 
 
@@ -52,3 +53,27 @@ class AdminAttributeJson(TypedDict):
 def render_admin_attribute(attribute: Attribute) -> AdminAttributeJson:
     """Return the Admin API's shape of an attribute."""
     return {"id": str(attribute.id), "name": attribute.name, "key": attribute.key, "type": attribute.type}
+
+
+class AttributeValueJson(TypedDict):
+    """One attribute and the value that it must have."""
+
+    key: str
+    value: str
+
+
+def render_filters(filters: Iterable[AttributeFilter]) -> list[AttributeValueJson]:
+    """Return the wire's shape of filters that were loaded with their attributes."""
+    return [{"key": each.attribute.key, "value": each.value} for each in filters]
+
+
+class AdminFilterJson(TypedDict):
+    """An attribute, by its id, and the value that it must have."""
+
+    attributeId: str
+    attributeValue: str
+
+
+def render_admin_filters(filters: Iterable[AttributeFilter]) -> list[AdminFilterJson]:
+    """Return the Admin API's shape of filters."""
+    return [{"attributeId": str(each.attribute_id), "attributeValue": each.value} for each in filters]

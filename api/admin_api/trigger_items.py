@@ -10,8 +10,8 @@ from api.errors import invalid
 from core.models import ConfigurationStatus
 from metrics.models import Metric
 from points.models import TriggerStatus, TriggerType
-from points.services import Filters
 from users.models import Attribute
+from users.services import Filters
 
 OTHER_TYPES: Final = {
     "achievement_id": "achievementId",

@@ -1,0 +1,143 @@
+"""What operators do with achievements."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from achievements.models import (
+    ACHIEVEMENT_FIELDS,
+    TYPED_FIELDS,
+    Achievement,
+    AchievementFilter,
+    AchievementPrerequisite,
+    AchievementStatus,
+    Backdating,
+)
+from achievements.rules import AchievementType, find_cycle
+from core.services import check_type_change, create_checked, update_checked
+from metrics.services import check_filters
+from users.models import AttributeType
+from users.services import Filters, filters_of, replace_filters
+
+STATUS_CHANGES: Final = {
+    AchievementStatus.INACTIVE: (AchievementStatus.ACTIVE,),
+    AchievementStatus.ACTIVE: (AchievementStatus.LOCKED,),
+    AchievementStatus.LOCKED: (AchievementStatus.ACTIVE,),
+}
+"""Which status can follow which: once users may have completed it, it can be locked but not hidden."""
+
+
+@transaction.atomic
+def create_achievement(
+    *,
+    user_filters: Filters = (),
+    event_filters: Filters = (),
+    prerequisites: Sequence[Achievement] = (),
+    **fields: Any,
+) -> Achievement:
+    """Store an achievement with its filters and prerequisites: inactive, unless its status says otherwise.
+
+    Raises ValidationError by field; nothing is stored then.
+    """
+    achievement = create_checked(Achievement, **fields)
+    _replace_parts(achievement, user_filters, event_filters, prerequisites)
+    if achievement.status == AchievementStatus.ACTIVE:
+        _look_back(achievement)
+    return achievement
+
+
+@transaction.atomic
+def update_achievement(
+    *,
+    achievement: Achievement,
+    user_filters: Filters | None = None,
+    event_filters: Filters | None = None,
+    prerequisites: Sequence[Achievement] | None = None,
+    **fields: Any,
+) -> Achievement:
+    """Change an achievement; filters and prerequisites that are given replace its own. Raises ValidationError."""
+    old_status, new_type = achievement.status, fields.get("type", achievement.type)
+    if new_type != achievement.type:
+        check_type_change(achievement.type, new_type, achievement.status, "achievement")
+        fields = dict.fromkeys(set(TYPED_FIELDS) - set(ACHIEVEMENT_FIELDS[new_type])) | fields
+        prerequisites = prerequisites or ()
+    check_status_change(old_status, fields.get("status", old_status))
+    update_checked(achievement, **fields)
+    user, event = filters_of(achievement)
+    _replace_parts(
+        achievement,
+        user if user_filters is None else user_filters,
+        event if event_filters is None else event_filters,
+        prerequisites_of(achievement) if prerequisites is None else prerequisites,
+    )
+    if achievement.status == AchievementStatus.ACTIVE != old_status:
+        _look_back(achievement)
+    return achievement
+
+
+def activate_achievement(*, achievement: Achievement) -> None:
+    """Let users complete it, and have those looked for who qualified already. Raises ValidationError."""
+    update_achievement(achievement=achievement, status=AchievementStatus.ACTIVE)
+
+
+def lock_achievement(*, achievement: Achievement) -> None:
+    """Let nobody complete it any more; who has it keeps it. Raises ValidationError."""
+    update_achievement(achievement=achievement, status=AchievementStatus.LOCKED)
+
+
+def check_status_change(old: str, new: str) -> None:
+    """Raise ValidationError where an achievement of one status cannot get the other."""
+    if new == old:
+        return
+    allowed = STATUS_CHANGES.get(AchievementStatus(old), ())
+    if new not in allowed:
+        words = " or ".join(allowed) or "restored first"
+        raise ValidationError({"status": f"can only become {words}: the achievement is {old}."})
+
+
+def check_prerequisites(achievement: Achievement, prerequisites: Sequence[Achievement]) -> None:
+    """Raise ValidationError where these cannot be the achievement's prerequisites."""
+    if achievement.type != AchievementType.COMPOSITE:
+        if prerequisites:
+            raise ValidationError({"prerequisites": "are possible only for an achievement of other achievements."})
+        return
+    if not prerequisites:
+        raise ValidationError({"prerequisites": "must name at least one achievement."})
+    for each in prerequisites:
+        if each.status == AchievementStatus.ARCHIVED:
+            raise ValidationError({"prerequisites": f"cannot have «{each}», which is archived: restore it first."})
+    edges: dict[str, list[str]] = {}
+    rows = AchievementPrerequisite.objects.exclude(achievement=achievement)
+    for owner, other in rows.values_list("achievement_id", "prerequisite_id"):
+        edges.setdefault(str(owner), []).append(str(other))
+    edges[str(achievement.id)] = [str(each.id) for each in prerequisites]
+    if cycle := find_cycle(str(achievement.id), edges):
+        names = {str(row.id): row.name for row in Achievement.objects.filter(id__in=cycle)}
+        path = " needs ".join(f"«{names.get(each, achievement.name)}»" for each in cycle)
+        raise ValidationError({"prerequisites": f"would go round in a circle: {path}."})
+
+
+def prerequisites_of(achievement: Achievement) -> list[Achievement]:
+    """Return the achievements that a composite needs."""
+    return [row.prerequisite for row in achievement.prerequisites.select_related("prerequisite")]
+
+
+def _replace_parts(
+    achievement: Achievement, user_filters: Filters, event_filters: Filters, prerequisites: Sequence[Achievement]
+) -> None:
+    is_metric = achievement.type == AchievementType.METRIC
+    check_filters(user_filters=user_filters, event_filters=event_filters, of_metric=is_metric, what="achievement")
+    check_prerequisites(achievement, prerequisites)
+    replace_filters(AchievementFilter, achievement, AttributeType.USER, user_filters)
+    replace_filters(AchievementFilter, achievement, AttributeType.EVENT, event_filters)
+    achievement.prerequisites.all().delete()
+    for each in prerequisites:
+        create_checked(AchievementPrerequisite, achievement=achievement, prerequisite=each)
+
+
+def _look_back(achievement: Achievement) -> None:
+    """Have a task give the achievement, quietly, to who qualified already."""
+    Backdating.objects.create(achievement=achievement, created=timezone.now())

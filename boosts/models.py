@@ -1,0 +1,134 @@
+"""Boosts: what multiplies awards for a while."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+
+from boosts.rules import BoostPhase, phase_of
+from core.models import NAME_LENGTH_MAX, Configuration
+from points.models import PointsSystem
+from points.rules import Rounding
+from users.models import EXTERNAL_ID_LENGTH_MAX, AttributeFilter
+
+MULTIPLIER_PLACES: Final = 4
+ROUNDINGS: Final = [
+    (Rounding.DOWN.value, "Down"),
+    (Rounding.NEAREST.value, "To the nearest, halves up"),
+    (Rounding.UP.value, "Up"),
+]
+
+
+class BoostStatus(models.TextChoices):
+    """What operators decided; where the boost is in its window follows from the clock (`phase`)."""
+
+    ACTIVE = "active", "Active"
+    INACTIVE = "inactive", "Inactive"
+    ARCHIVED = "archived", "Archived"
+
+
+class Boost(Configuration):
+    """A multiplier of awards for everyone, for users with some attributes, or for one user."""
+
+    status_when_restored = BoostStatus.INACTIVE
+
+    system = models.ForeignKey(
+        PointsSystem, on_delete=models.PROTECT, related_name="boosts", verbose_name="points system"
+    )
+    name = models.CharField(max_length=NAME_LENGTH_MAX)
+    status = models.CharField(max_length=16, choices=BoostStatus, default=BoostStatus.INACTIVE, editable=False)
+    start = models.DateField(help_text="Its first day, by each user's own calendar.")
+    end = models.DateField(
+        null=True, blank=True, help_text="Its last day, by each user's own calendar; empty for no end."
+    )
+    multiplier = models.DecimalField(
+        max_digits=6,
+        decimal_places=MULTIPLIER_PLACES,
+        help_text="More than 0, less than 100, not 1. It multiplies awards, never deductions.",
+    )
+    rounding = models.CharField(
+        max_length=8,
+        choices=ROUNDINGS,
+        default=Rounding.DOWN.value,
+        help_text="Where boosts that apply together disagree: down wins over nearest, nearest over up.",
+    )
+    external_id = models.CharField(
+        "only for user",
+        max_length=EXTERNAL_ID_LENGTH_MAX,
+        null=True,
+        editable=False,
+        db_collation="C",
+        help_text="The product's id of the one user whom it is for; set by the API, maybe before the user is known.",
+    )
+    activated = models.DateTimeField(null=True, editable=False)
+    finished = models.DateTimeField(
+        null=True, editable=False, help_text="When it was stopped, or its end was marked: final."
+    )
+    start_marked = models.DateTimeField(null=True, editable=False, help_text="When its start was made known.")
+    end_marked = models.DateTimeField(null=True, editable=False, help_text="When its end was made known.")
+
+    class Meta(Configuration.Meta):
+        indexes = (
+            models.Index(
+                fields=("external_id",),
+                condition=Q(external_id__isnull=False, status=BoostStatus.ACTIVE, finished__isnull=True),
+                name="boosts_boost_of_user",
+            ),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(multiplier__gt=0, multiplier__lt=100) & ~Q(multiplier=1),
+                name="boosts_boost_multiplier_in_range",
+                violation_error_message="The multiplier must be more than 0, less than 100, and not 1.",
+            ),
+            models.CheckConstraint(
+                condition=Q(end__isnull=True) | Q(end__gte=F("start")),
+                name="boosts_boost_ends_after_start",
+                violation_error_message="The end must not be before the start.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=BoostStatus.ACTIVE) | Q(activated__isnull=False),
+                name="boosts_boost_active_since",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def phase(self, at: datetime, tz: str | None = None) -> BoostPhase:
+        """Where the boost is at `at`; `tz` is the zone of the one user whom it may be for."""
+        if self.finished is not None and self.finished <= at:
+            return BoostPhase.FINISHED
+        if self.status != BoostStatus.ACTIVE:
+            return BoostPhase.INACTIVE
+        return phase_of(self.start, self.end, at=at, tz=tz, is_of_user=self.external_id is not None)
+
+    def clean(self) -> None:
+        """Refuse impossible values, naming the field."""
+        problems = {}
+        if self.multiplier is not None and (not 0 < self.multiplier < 100 or self.multiplier == Decimal(1)):
+            problems["multiplier"] = "must be more than 0, less than 100, and not 1."
+        if self.start and self.end and self.end < self.start:
+            problems["end"] = "must not be before start."
+        if problems:
+            raise ValidationError(problems)
+
+
+class BoostFilter(AttributeFilter):
+    """A user attribute that must have this value for the boost to count."""
+
+    needed_for = "boost"
+
+    boost = models.ForeignKey(Boost, on_delete=models.CASCADE, related_name="filters")
+
+    class Meta(AttributeFilter.Meta):
+        constraints = (
+            models.UniqueConstraint(
+                fields=("boost", "attribute"),
+                name="boosts_boostfilter_attribute_unique",
+                violation_error_message="Each attribute can be filtered by only once.",
+            ),
+        )

@@ -1,0 +1,82 @@
+"""What operators do with boosts."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from boosts.models import Boost, BoostFilter, BoostStatus
+from boosts.rules import BoostPhase
+from core.models import ConfigurationStatus
+from core.services import create_checked, update_checked
+from users.models import AttributeType, EndUser
+from users.services import Filters, check_attributes, replace_filters
+
+FINISHED: Final = "is finished, and a finished boost cannot be changed."
+
+
+@transaction.atomic
+def create_boost(*, user_filters: Filters = (), **fields: Any) -> Boost:
+    """Store a boost with its filters: inactive, unless its status says otherwise. Raises ValidationError by field."""
+    if fields.get("status") == BoostStatus.ACTIVE:
+        fields["activated"] = timezone.now()
+    if user_filters and fields.get("external_id") is not None:
+        raise ValidationError({"user_filters": "cannot be given for one user's boost."})
+    check_attributes(AttributeType.USER, user_filters)
+    boost = create_checked(Boost, **fields)
+    replace_filters(BoostFilter, boost, AttributeType.USER, user_filters)
+    return boost
+
+
+@transaction.atomic
+def update_boost(*, boost: Boost, user_filters: Filters | None = None, **fields: Any) -> Boost:
+    """Change a boost that is not finished; filters that are given replace its own. Raises ValidationError by field."""
+    check_changeable(boost, timezone.now())
+    if user_filters and boost.external_id is not None:
+        raise ValidationError({"user_filters": "cannot be given for one user's boost."})
+    update_checked(boost, **fields)
+    if user_filters is not None:
+        check_attributes(AttributeType.USER, user_filters)
+        replace_filters(BoostFilter, boost, AttributeType.USER, user_filters)
+    return boost
+
+
+def check_changeable(boost: Boost, now: datetime) -> None:
+    """Raise ValidationError where the boost is finished."""
+    if phase_now(boost, now) == BoostPhase.FINISHED:
+        raise ValidationError(f"«{boost}» {FINISHED}")
+
+
+def phase_now(boost: Boost, now: datetime) -> BoostPhase:
+    """Return where a boost is, one user's by that user's zone."""
+    if boost.external_id is None:
+        return boost.phase(now)
+    return boost.phase(now, EndUser.objects.filter(external_id=boost.external_id).values_list("tz", flat=True).first())
+
+
+@transaction.atomic
+def activate_boosts(*, boosts: QuerySet[Boost]) -> int:
+    """Make inactive boosts multiply from now on, within their windows; return how many.
+
+    All or none are activated: raises ValidationError for one whose window is over or whose points system is archived.
+    """
+    now, count = timezone.now(), 0
+    for boost in boosts.filter(status=BoostStatus.INACTIVE).select_related("system").select_for_update(of=("self",)):
+        check_changeable(boost, now)
+        if boost.system.status == ConfigurationStatus.ARCHIVED:
+            raise ValidationError(f"«{boost}» cannot be activated: its points system is archived.")
+        update_checked(boost, status=BoostStatus.ACTIVE, activated=now)
+        if boost.phase(now) == BoostPhase.FINISHED:
+            raise ValidationError(f"«{boost}» cannot be activated: its last day is over.")
+        count += 1
+    return count
+
+
+def finish_boosts(*, boosts: QuerySet[Boost]) -> int:
+    """Stop active boosts at once, for ever; return how many."""
+    now = timezone.now()
+    running = boosts.filter(status=BoostStatus.ACTIVE, finished__isnull=True)
+    return running.update(finished=now, updated=now)

@@ -1,0 +1,111 @@
+"""Boosts on the hot path, and reading them."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+from django.db.models import Q, QuerySet
+
+from boosts.models import Boost, BoostStatus
+from boosts.rules import BoostPhase, BoostRule
+from core.models import ConfigurationStatus
+from points.models import PointsSystem
+from points.rules import AppliedBoost, Rounding
+from users.models import EndUser
+
+AFTER_ALL_OTHERS: Final = 2**31
+"""The order of boosts of one user: after those that are for more."""
+
+LOAD_OF_USERS: Final = """
+SELECT b.external_id, b.id, b.name, b.start, b."end", b.multiplier, b.rounding, b.system_id, b.activated, b.finished
+FROM json_array_elements_text(%s) AS n(external_id)
+JOIN boosts_boost b ON b.external_id = n.external_id
+WHERE b.status = 'active' AND b.finished IS NULL
+"""
+
+
+class BoostRow(msgspec.Struct, frozen=True):
+    """One user's boost as loaded."""
+
+    external_id: str
+    id: str
+    name: str
+    start: date
+    end: date | None
+    multiplier: Decimal
+    rounding: Rounding
+    system_id: str
+    activated: datetime
+    finished: datetime | None
+
+
+_decoder = msgspec.json.Decoder(list[BoostRow])
+
+
+def decode_boosts(rows: str) -> list[tuple[str, BoostRule]]:
+    """Return the external id and the boost of each of LOAD_OF_USERS's rows, a JSON array."""
+    return [
+        (
+            row.external_id,
+            BoostRule(
+                AppliedBoost(row.id, row.name, row.start, row.end, row.multiplier, row.rounding),
+                system_id=row.system_id,
+                order=AFTER_ALL_OTHERS,
+                activated=row.activated,
+                finished=row.finished,
+            ),
+        )
+        for row in _decoder.decode(rows)
+    ]
+
+
+def load_boosts(finished_after: datetime) -> list[BoostRule]:
+    """Return the activated boosts that are for more than one user and were not stopped by `finished_after`."""
+    running = Boost.objects.filter(
+        Q(finished__isnull=True) | Q(finished__gt=finished_after),
+        status=BoostStatus.ACTIVE,
+        external_id__isnull=True,
+        system__status=ConfigurationStatus.ACTIVE,
+    )
+    return boost_rules(running.prefetch_related("filters__attribute"))
+
+
+def boost_rules(boosts: Iterable[Boost]) -> list[BoostRule]:
+    """Return what the rules need of activated boosts, which come in the order of creation."""
+    return [
+        BoostRule(
+            AppliedBoost(str(boost.id), boost.name, boost.start, boost.end, boost.multiplier, Rounding(boost.rounding)),
+            system_id=str(boost.system_id),
+            order=order,
+            activated=boost.activated or boost.created,
+            finished=boost.finished,
+            user_filter=tuple((each.attribute.key, each.value) for each in boost.filters.all()),
+        )
+        for order, boost in enumerate(boosts)
+    ]
+
+
+def read_boosts(system: PointsSystem) -> QuerySet[Boost]:
+    """Return the system's boosts for more than one user, neither inactive nor archived, in the order of creation."""
+    return Boost.objects.filter(system=system, status=BoostStatus.ACTIVE, external_id__isnull=True)
+
+
+def read_boosts_of(system: PointsSystem, user: EndUser) -> list[Boost]:
+    """Return the system's activated boosts that are for this user, alone or among others, in the order of creation."""
+    candidates = Boost.objects.filter(system=system, status=BoostStatus.ACTIVE).filter(
+        Q(external_id__isnull=True) | Q(external_id=user.external_id)
+    )
+    return [
+        boost
+        for boost in candidates.prefetch_related("filters__attribute")
+        if all(user.attributes.get(each.attribute.key) == each.value for each in boost.filters.all())
+    ]
+
+
+def read_phases(ids: Iterable[str], at: datetime, tz: str | None) -> dict[str, str]:
+    """Return where the boosts with these ids are that are neither inactive nor archived; `tz` is the user's."""
+    phases = {str(boost.id): boost.phase(at, tz) for boost in Boost.objects.filter(id__in=set(ids))}
+    live = (BoostPhase.SCHEDULED, BoostPhase.ACTIVE)
+    return {id_: phase.value for id_, phase in phases.items() if phase in live}
