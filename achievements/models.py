@@ -1,5 +1,6 @@
 """Achievements, who completed them, and the looking back of an activation."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -106,6 +107,11 @@ class Achievement(Badged):
 
     def __str__(self) -> str:
         return self.name
+
+    def is_open_to(self, attributes: Mapping[str, str]) -> bool:
+        """Tell whether a user with these attributes passes the filters, which were loaded with it."""
+        of_user = [each for each in self.filters.all() if not each.is_of_event]
+        return all(attributes.get(each.attribute.key) == each.value for each in of_user)
 
     @property
     def occasion(self) -> str:

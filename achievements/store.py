@@ -28,6 +28,28 @@ FROM json_to_recordset(%s) AS n(
     id uuid, user_id uuid, achievement_id uuid, event_id uuid, quiet boolean, at timestamptz)
 """
 
+_USERS: Final = """
+SELECT u.id, u.external_id FROM users_enduser u {join}
+WHERE (%(after)s::uuid IS NULL OR u.id > %(after)s::uuid) AND u.attributes @> %(attributes)s::jsonb
+  AND NOT EXISTS (
+      SELECT FROM achievements_completion c WHERE c.user_id = u.id AND c.achievement_id = %(achievement)s::uuid)
+ORDER BY u.id LIMIT %(count)s
+"""
+
+CANDIDATES: Final = {
+    AchievementType.METRIC: _USERS.format(
+        join="""JOIN metrics_metrictotal t ON t.user_id = u.id AND t.metric_id = %(metric)s::uuid AND t.filter = ''
+        AND (%(least)s::numeric IS NULL OR t.total >= %(least)s::numeric)"""
+    ),
+    AchievementType.STREAK: _USERS.format(
+        join="JOIN streaks_streak s ON s.user_id = u.id AND s.length >= %(length)s::int"
+    ),
+    AchievementType.COMPOSITE: _USERS.format(
+        join="""JOIN achievements_completion p ON p.user_id = u.id AND p.achievement_id = %(prerequisite)s::uuid"""
+    ),
+}
+"""The next users who may qualify for an achievement, by its type; those of a filtered metric with any total of it."""
+
 
 class CompletionRow(msgspec.Struct, frozen=True):
     """A completion as loaded."""

@@ -1,14 +1,21 @@
 """The Application API but for events: users, their metrics and points."""
 
+from collections import defaultdict
+from uuid import UUID
+
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from achievements.models import AchievementStatus
+from achievements.render import UserAchievementJson, render_achievement, with_achieved_at
+from achievements.store import read_completions, shown_achievements
 from api.authentication import caller
 from api.bodies import IdentifiedUser, UserFields, read_body, user_changes
-from api.errors import invalid, not_found, rejection
+from api.errors import invalid, rejection
+from api.lookups import find_metric, find_system, find_user
 from api.openapi import body_of, errors, json_of, whole_number_parameter
 from api.parameters import whole_number
 from boosts.store import read_phases
@@ -18,7 +25,7 @@ from engine.pipeline import process
 from levels.render import render_level
 from levels.store import level_at, read_levels
 from metrics.render import MetricJson, render_metric
-from metrics.store import read_metric, read_metrics, read_totals
+from metrics.store import read_metrics, read_totals
 from points.render import (
     SystemWithTriggersJson,
     UserPointsJson,
@@ -26,11 +33,11 @@ from points.render import (
     render_system_with_triggers,
     render_user_points,
 )
-from points.store import read_balance, read_newest_awards, read_system, read_triggers
+from points.store import read_balance, read_newest_awards, read_triggers
 from users.models import EXTERNAL_ID_LENGTH_MAX, EndUser
 from users.render import UserJson, render_user
 from users.rules import UserChanges
-from users.store import read_user, user_of
+from users.store import user_of
 
 
 class UsersView(APIView):
@@ -56,7 +63,7 @@ class UserView(APIView):
     )
     def get(self, request: Request, user_id: str) -> Response:
         """Return a user."""
-        return Response(render_user(user_of(_user(user_id))))
+        return Response(render_user(user_of(find_user(user_id))))
 
     @extend_schema(
         operation_id="users_identify",
@@ -91,8 +98,11 @@ class UserMetricsView(APIView):
     )
     def get(self, request: Request, user_id: str) -> Response:
         """Return the user's totals of all active metrics, those still at 0 too."""
-        totals = read_totals(_user(user_id))
-        return Response([render_metric(metric, totals.get(metric.id)) for metric in read_metrics()])
+        user = find_user(user_id)
+        totals, achievements = read_totals(user), _achievements_by_metric(user)
+        return Response(
+            [render_metric(metric, totals.get(metric.id), achievements.get(metric.id, [])) for metric in read_metrics()]
+        )
 
 
 class UserMetricView(APIView):
@@ -105,10 +115,9 @@ class UserMetricView(APIView):
     )
     def get(self, request: Request, user_id: str, key: str) -> Response:
         """Return the user's total of one metric."""
-        user, metric = _user(user_id), read_metric(key)
-        if metric is None:
-            raise not_found("Metric", key)
-        return Response(render_metric(metric, read_totals(user).get(metric.id)))
+        user, metric = find_user(user_id), find_metric(key)
+        total = read_totals(user).get(metric.id)
+        return Response(render_metric(metric, total, _achievements_by_metric(user).get(metric.id, [])))
 
 
 class UserPointsView(APIView):
@@ -123,9 +132,7 @@ class UserPointsView(APIView):
     def get(self, request: Request, user_id: str, key: str) -> Response:
         """Return what the user holds in a points system, and the newest awards."""
         count = whole_number(request, "awards", least=1, most=100, default=10)
-        user, system = _user(user_id), read_system(key)
-        if system is None:
-            raise not_found("Points system", key)
+        user, system = find_user(user_id), find_system(key)
         total, awards, level = read_balance(user, system), read_newest_awards(user, system, count), None
         if reached := level_at(read_levels(system), total):
             level = render_level(reached)
@@ -144,23 +151,28 @@ class PointsView(APIView):
     )
     def get(self, request: Request, key: str) -> Response:
         """Return a points system and its active triggers."""
-        system = read_system(key)
-        if system is None:
-            raise not_found("Points system", key)
+        system = find_system(key)
         return Response(render_system_with_triggers(system, read_triggers(system)))
-
-
-def _user(external_id: str) -> EndUser:
-    user = read_user(external_id)
-    if user is None:
-        raise not_found("User", external_id)
-    return user
 
 
 def _checked(external_id: str) -> str:
     if not 1 <= len(external_id) <= EXTERNAL_ID_LENGTH_MAX or "\x00" in external_id:
         raise invalid("The user's id must have 1 to 255 characters, none of them NUL.")
     return external_id
+
+
+def _achievements_by_metric(user: EndUser) -> dict[UUID, list[UserAchievementJson]]:
+    """Return, by the metric's id, the achievements that the user has or can have."""
+    done = read_completions(user)
+    by_metric: dict[UUID, list[UserAchievementJson]] = defaultdict(list)
+    for each in shown_achievements():
+        if each.metric_id is None:
+            continue
+        completion = done.get(str(each.id))
+        if completion or (each.status == AchievementStatus.ACTIVE and each.is_open_to(user.attributes)):
+            json = with_achieved_at(render_achievement(each), completion.at if completion else None)
+            by_metric[each.metric_id].append(json)
+    return by_metric
 
 
 def _identify(request: Request, changes: UserChanges, *, must_exist: bool = False) -> UserJson:

@@ -54,6 +54,12 @@ class EventBody(Struct, rename="camel", frozen=True):
     attributes: dict[str, AttributeValue] | None = None
 
 
+class CompletionBody(Struct, rename="camel", frozen=True):
+    """Who completed the achievement."""
+
+    user: IdentifiedUser
+
+
 @cache
 def _decoder(type_: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(type_)

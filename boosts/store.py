@@ -25,6 +25,29 @@ JOIN boosts_boost b ON b.external_id = n.external_id
 WHERE b.status = 'active' AND b.finished IS NULL
 """
 
+_DAY_OF_USER: Final = """
+LEFT JOIN users_enduser u ON u.external_id = c.external_id
+LEFT JOIN json_to_recordset(%(days)s) AS d(tz text, day date) ON d.tz = u.tz
+"""
+
+# For everyone a day begins first at UTC+14 (`first`) and ends last at UTC-12 (`last`); for one user in their own zone.
+MARK_STARTED: Final = f"""
+UPDATE boosts_boost b SET start_marked = %(now)s
+FROM boosts_boost c {_DAY_OF_USER}
+WHERE c.id = b.id AND b.status = 'active' AND b.start_marked IS NULL
+  AND b.start <= CASE WHEN b.external_id IS NULL THEN %(first)s::date ELSE coalesce(d.day, %(utc)s::date) END
+RETURNING b.id
+"""
+
+MARK_ENDED: Final = f"""
+UPDATE boosts_boost b SET end_marked = %(now)s, finished = coalesce(b.finished, %(now)s)
+FROM boosts_boost c {_DAY_OF_USER}
+WHERE c.id = b.id AND b.status = 'active' AND b.end_marked IS NULL
+  AND (b.finished <= %(now)s
+       OR b."end" < CASE WHEN b.external_id IS NULL THEN %(last)s::date ELSE coalesce(d.day, %(utc)s::date) END)
+RETURNING b.id
+"""
+
 
 class BoostRow(msgspec.Struct, frozen=True):
     """One user's boost as loaded."""

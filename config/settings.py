@@ -152,8 +152,18 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(CELERY_QUEUE_DIR / "beat-schedule")
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 # After downtime, this many of the newest missed payments of a time trigger are made.
 TIME_TRIGGER_CATCHUP = env.int("TIME_TRIGGER_CATCHUP", default=24)
+
+
+def _every(seconds: int, task: str) -> dict[str, object]:
+    """Return a task's place in the schedule: one that still waits when the next is due is dropped."""
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+
+
 CELERY_BEAT_SCHEDULE = {
-    "clear-expired-sessions": {"task": "core.tasks.clear_expired_sessions", "schedule": 24 * 60 * 60},
+    "clear-expired-sessions": _every(24 * 60 * 60, "core.tasks.clear_expired_sessions"),
+    "end-streaks": _every(60, "engine.tasks.end_streaks"),
+    "mark-boosts": _every(15, "engine.tasks.mark_boosts"),
+    "look-back": _every(5, "engine.tasks.look_back"),
 }
 
 # --- Time and language -----------------------------------------------------------------------------------------------

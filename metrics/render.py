@@ -27,14 +27,14 @@ class AdminMetricJson(TypedDict):
     units: str
 
 
-def render_metric(metric: Metric, total: Decimal | None) -> MetricJson:
-    """Return the wire's shape of a user's total, 0 where there is none yet."""
+def render_metric(metric: Metric, total: Decimal | None, achievements: list[Any]) -> MetricJson:
+    """Return the wire's shape of a user's total, 0 where there is none yet, with the metric's achievements."""
     return {
         "id": str(metric.id),
         "key": metric.key,
         "name": metric.name,
         "current": plain_number(total or Decimal(0)),
-        "achievements": [],
+        "achievements": achievements,
     }
 
 

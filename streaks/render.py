@@ -73,12 +73,13 @@ def render_streak(streak: Streak, rule: StreakRule, lengths: Mapping[date, int],
 
 
 def history_starts(streak: Streak, rule: StreakRule, today: date, periods: int) -> list[date]:
-    """Return the first days of the last `periods` periods before the current one, and of that, the oldest first."""
+    """Return the first days of the last `periods` periods, the current one included, the oldest first."""
     frequency = shown_frequency(streak, rule)
-    starts = [max(period_start(today, frequency), streak.period or date.min)]
+    starts, start = [], max(period_start(today, frequency), streak.period or date.min)
     for _ in range(periods):
-        starts.insert(0, previous_period(starts[0], frequency))
-    return starts
+        starts.append(start)
+        start = previous_period(start, frequency)
+    return starts[::-1]
 
 
 def shown_frequency(streak: Streak, rule: StreakRule) -> Frequency:

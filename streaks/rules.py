@@ -81,6 +81,11 @@ def period_end(start: date, frequency: Frequency) -> date:
     return next_period(start, frequency) - timedelta(days=1)
 
 
+def last_expired(today: date, frequency: Frequency) -> date:
+    """Return the newest period which, had it been the last to count, would have let the streak expire by `today`."""
+    return previous_period(previous_period(period_start(today, frequency), frequency), frequency)
+
+
 def after_expiry(streak: Streak, today: date) -> Streak:
     """Return the streak as it is on the user's `today`: none where the last period to extend it has passed."""
     if streak.expires is None or today <= streak.expires:

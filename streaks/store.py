@@ -39,6 +39,22 @@ FROM json_to_recordset(%s) AS n(user_id uuid, frequency text, period date, lengt
 ON CONFLICT (user_id, frequency, period) DO UPDATE SET length = excluded.length, extended = excluded.extended
 """
 
+# By each user's own date: `zones` has the newest period that let a streak expire in each zone, `latest` in any zone,
+# so that the index finds the few that may have expired.
+EXPIRED: Final = """
+WITH zones AS MATERIALIZED (
+    SELECT tz, frequency, period FROM json_to_recordset(%s) AS z(tz text, frequency text, period date)
+), latest AS MATERIALIZED (
+    SELECT frequency, period FROM json_to_recordset(%s) AS l(frequency text, period date)
+)
+SELECT u.external_id
+FROM latest l
+JOIN streaks_streak s ON s.frequency = l.frequency AND s.period <= l.period AND s.length >= 1
+JOIN users_enduser u ON u.id = s.user_id
+JOIN zones z ON z.tz IS NOT DISTINCT FROM u.tz AND z.frequency = s.frequency AND s.period <= z.period
+LIMIT %s
+"""
+
 
 class StreakRow(msgspec.Struct, frozen=True):
     """A streak as loaded."""

@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import Enum
+from functools import cache
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from core.refusal import Refusal, RefusalReason
 
@@ -105,6 +106,19 @@ def _check_subscription(user: User, changes: UserChanges) -> None:
 def _check_sign_up(user: User, changes: UserChanges, at: datetime) -> None:
     if isinstance(changes.sign_up_date, date) and changes.sign_up_date > local_date(at, user.tz):
         raise Refusal(RefusalReason.INVALID, "signUpDate must not be after today in the user's time zone.")
+
+
+def local_dates(at: datetime) -> dict[str, date]:
+    """Return the calendar date of `at` in every zone by its IANA name.
+
+    For SQL about users of all zones: PostgreSQL may come with other zones than those that users can have.
+    """
+    return {tz: local_date(at, tz) for tz in _zones()}
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def local_date(at: datetime, tz: str | None) -> date:

@@ -1,0 +1,72 @@
+"""Looking back when an achievement is activated: who qualifies already gets it, quietly."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from achievements.models import Achievement, AchievementStatus, Backdating
+from achievements.rules import AchievementType
+from achievements.store import CANDIDATES, achievement_rules
+from core.json import encode_text
+from engine.inputs import BackdateInput
+from engine.outcomes import Accepted
+from engine.pipeline import Clock, process
+from users.rules import UserChanges
+
+CHUNK: Final = 200
+
+
+def look_back(clock: Clock = timezone.now) -> int:
+    """Work off all backdatings; return how many completions there were.
+
+    Chunk by chunk of users, each a transaction that also moves the backdating's row: a crash repeats nothing and
+    leaves out nobody. Several workers share the work by backdating.
+    """
+    completed = 0
+    while (count := _next_chunk(clock)) is not None:
+        completed += count
+    return completed
+
+
+@transaction.atomic
+def _next_chunk(clock: Clock) -> int | None:
+    """Look at the next users of the oldest backdating that no other worker has; None where there is none."""
+    waiting = Backdating.objects.filter(finished__isnull=True).select_related("achievement")
+    row = waiting.select_for_update(skip_locked=True, of=("self",)).first()
+    if row is None:
+        return None
+    users = _candidates(row.achievement, row) if row.achievement.status == AchievementStatus.ACTIVE else []
+    inputs = [BackdateInput(UserChanges(external_id), str(row.achievement_id)) for _, external_id in users]
+    outcomes = process(inputs, clock=clock).outcomes if inputs else []
+    count = sum(isinstance(outcome, Accepted) for outcome in outcomes)
+    is_last = len(users) < CHUNK
+    Backdating.objects.filter(id=row.id).update(
+        last_user=users[-1][0] if users else row.last_user,
+        completed=F("completed") + count,
+        finished=clock() if is_last else None,
+    )
+    return count
+
+
+def _candidates(achievement: Achievement, row: Backdating) -> Sequence[tuple[object, str]]:
+    """Return id and external id of the next users who may qualify; the pipeline decides, under their locks."""
+    (rule,) = achievement_rules([achievement])
+    if rule.type == AchievementType.API:
+        return []
+    parameters = {
+        "achievement": rule.id,
+        "after": row.last_user,
+        "attributes": encode_text(dict(rule.user_filter)),
+        "metric": rule.metric_id,
+        "least": None if rule.event_filter else rule.metric_value,
+        "length": rule.streak_length,
+        "prerequisite": rule.prerequisites[0] if rule.prerequisites else None,
+        "count": CHUNK,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CANDIDATES[rule.type], parameters)
+        users: list[tuple[object, str]] = cursor.fetchall()
+    return users
