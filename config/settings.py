@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "core",
     "access",
     "users",
+    "webhooks",
     "metrics",
     "streaks",
     "achievements",

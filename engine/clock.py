@@ -4,15 +4,21 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from boosts import store as boosts_store
-from boosts.rules import FIRST_ZONE, LAST_ZONE
+from boosts.models import Boost
+from boosts.rules import FIRST_ZONE, LAST_ZONE, BoostPhase
 from core.json import encode_text
 from engine.inputs import IdentifyInput
+from engine.messages import boost_message
 from engine.pipeline import process
+from engine.rule_book import current_rule_book
 from streaks import store as streaks_store
 from streaks.rules import Frequency, last_expired
 from users.rules import UserChanges, local_date, local_dates
+from webhooks import store as webhooks_store
+from webhooks.models import MessageType
 
 CHUNK: Final = 500
 
@@ -57,7 +63,21 @@ def mark_boosts(now: datetime) -> tuple[list[str], list[str]]:
     first, last = (at + FIRST_ZONE).date(), (at - LAST_ZONE).date()
     parameters: dict[str, Any] = {"now": now, "days": days, "utc": at.date(), "first": first, "last": last}
     with connection.cursor() as cursor:
-        cursor.execute(boosts_store.MARK_STARTED, parameters)
-        started = [str(id_) for (id_,) in cursor.fetchall()]
-        cursor.execute(boosts_store.MARK_ENDED, parameters)
-        return started, [str(id_) for (id_,) in cursor.fetchall()]
+        started = _mark(cursor, boosts_store.MARK_STARTED, parameters)
+        ended = _mark(cursor, boosts_store.MARK_ENDED, parameters)
+        _tell(cursor, MessageType.BOOST_STARTED, BoostPhase.ACTIVE, started, now)
+        _tell(cursor, MessageType.BOOST_FINISHED, BoostPhase.FINISHED, ended, now)
+    return started, ended
+
+
+def _mark(cursor: CursorWrapper, sql: str, parameters: dict[str, Any]) -> list[str]:
+    cursor.execute(sql, parameters)
+    return [str(id_) for (id_,) in cursor.fetchall()]
+
+
+def _tell(cursor: CursorWrapper, type_: MessageType, phase: BoostPhase, ids: list[str], now: datetime) -> None:
+    """Put what became of these boosts in the outbox, if some endpoint wants to know."""
+    if ids and type_ in current_rule_book().wanted_messages:
+        boosts = Boost.objects.filter(id__in=ids).select_related("system")
+        rows = [boost_message(type_, boost, phase, now) for boost in boosts]
+        cursor.execute(webhooks_store.INSERT_MESSAGES, [encode_text(rows)])

@@ -16,7 +16,7 @@ from engine.rules import Rules
 from levels.rules import LevelChange, change_of
 from metrics.rules import NO_FILTER, MetricRule, Total, add_value, matching_filters, next_instant
 from points.rules import Balance, Firing, TriggerRule, fired_by_metric, pay
-from streaks.rules import Streak, after_expiry, count_event, is_extended
+from streaks.rules import Streak, after_expiry, count_event, is_extended, is_lost
 from users.rules import User, apply_changes, check_attribute_keys, local_date, matches
 
 
@@ -183,6 +183,7 @@ def _settle(
         outcome,
         awards=tuple(AwardRecord(new_id(), award, event_id, at) for award in awards),
         completions=completions,
+        lost_streak=state.streak.length if is_lost(state.streak, outcome.streak) else 0,
         levels=_level_changes(rules, state.balances, balances),
     )
 

@@ -40,8 +40,9 @@ class AwardRecord:
 class Accepted:
     """The input took effect; `event` is None where there was none.
 
-    `extended` is whether it extended the streak; `completions` are the achievements that it completed, in their order,
-    and `quiet` if nobody should be told of them; `levels` are the changes by system id.
+    `extended` is whether it extended the streak, `lost_streak` how long one was that ended with it; `completions` are
+    the achievements that it completed, in their order, and `quiet` if nobody should be told of them; `levels` are the
+    changes by system id.
     """
 
     user: User
@@ -50,6 +51,7 @@ class Accepted:
     event: EventRecord | None = None
     awards: tuple[AwardRecord, ...] = ()
     extended: bool = False
+    lost_streak: int = 0
     completions: tuple[Completion, ...] = ()
     quiet: bool = False
     levels: Mapping[str, LevelChange] = field(default_factory=dict)

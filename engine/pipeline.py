@@ -51,7 +51,7 @@ def process(inputs: Sequence[Input], *, clock: Clock = timezone.now) -> Processe
         new_users = _lock(cursor, inputs, clock())
         book, before = _load(cursor, inputs, new_users)
         after, outcomes = _decide_all(book, before, inputs, clock())
-        statement, parameters = save_statement(before, after, outcomes)
+        statement, parameters = save_statement(before, after, outcomes, book)
         cursor.execute(statement, parameters)
     return Processed(outcomes, book)
 

@@ -46,7 +46,7 @@ def render_event(outcome: Accepted | Replayed, book: RuleBook) -> EventJson:
     if event is None:
         raise TypeError("Only an event has this answer.")
     streak = render_event_streak(outcome.streak, book.rules.streak, extended=outcome.extended)
-    achievements = [_achievement_json(each, book) for each in outcome.completions]
+    achievements = [render_achieved(each, book) for each in outcome.completions]
     json = _event_json(event.id, event.metric.id, event.total, achievements, streak, render_points(outcome, book))
     return _with_key(json, event.source.idempotency_key, replayed=False)
 
@@ -57,11 +57,12 @@ def render_completion(outcome: Accepted | CompletedBefore, book: RuleBook) -> Co
         completion, points = outcome.completion, {}
     else:
         completion, points = outcome.completions[0], render_points(outcome, book)
-    achievement = _achievement_json(completion, book)
+    achievement = render_achieved(completion, book)
     return {"completionId": completion.id, "achievement": achievement, "points": points}
 
 
-def _achievement_json(completion: Completion, book: RuleBook) -> UserAchievementJson:
+def render_achieved(completion: Completion, book: RuleBook) -> UserAchievementJson:
+    """Return the wire's shape of an achievement that was completed."""
     return with_achieved_at(book.achievement_json[completion.achievement_id], completion.at)
 
 

@@ -22,13 +22,16 @@ from points.store import load_systems, load_triggers, system_rule, trigger_rules
 from streaks.store import load_rule
 from users.models import AttributeType
 from users.store import load_attribute_keys
+from webhooks.store import load_wanted_types
 
 REVISION = "SELECT coalesce((SELECT revision FROM core_configurationrevision), 0)"
 
 
 @dataclass(frozen=True, slots=True)
 class RuleBook:
-    """The configuration at one revision: what decides, who may ask (keys by hash), and what the wire calls it by id."""
+    """The configuration at one revision: what decides, who may ask (keys by hash), what the wire
+    calls it by id, and which types of messages some endpoint wants.
+    """
 
     revision: int
     rules: Rules
@@ -37,6 +40,7 @@ class RuleBook:
     trigger_json: Mapping[str, TriggerJson]
     achievement_json: Mapping[str, AchievementJson]
     level_json: Mapping[str, LevelJson]
+    wanted_messages: frozenset[str]
 
 
 _cached: RuleBook | None = None
@@ -99,4 +103,5 @@ def _compile(revision: int) -> RuleBook:
         trigger_json={str(trigger.id): render_trigger(trigger) for trigger in triggers},
         achievement_json={str(achievement.id): render_achievement(achievement) for achievement in achievements},
         level_json={str(level.id): render_level(level) for level in levels},
+        wanted_messages=load_wanted_types(),
     )

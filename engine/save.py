@@ -11,18 +11,21 @@ from core.json import encode_text
 from core.models import DeltaKind
 from core.store import INSERT_DELTAS
 from engine.decide import UserState
+from engine.messages import messages_of
 from engine.outcomes import Accepted, Outcome
+from engine.rule_book import RuleBook
 from metrics import store as metrics_store
 from points import store as points_store
 from streaks import store as streaks_store
 from users import store as users_store
 from users.rules import local_date
+from webhooks import store as webhooks_store
 
 Row = dict[str, Any]
 States = Mapping[str, UserState]
 
 
-def save_statement(before: States, after: States, outcomes: Sequence[Outcome]) -> tuple[str, list[str]]:
+def save_statement(before: States, after: States, outcomes: Sequence[Outcome], book: RuleBook) -> tuple[str, list[str]]:
     """Return the SQL, and its parameters, that makes the database what `after` says.
 
     Its parts run on one snapshot and touch different tables, but for users: one is either changed or removed. Parts
@@ -43,6 +46,7 @@ def save_statement(before: States, after: States, outcomes: Sequence[Outcome]) -
         (streaks_store.SAVE_PERIODS, _period_rows(accepted)),
         (achievements_store.INSERT_COMPLETIONS, list(_completion_rows(accepted))),
         (INSERT_DELTAS, list(_delta_rows(changed))),
+        (webhooks_store.INSERT_MESSAGES, [row for outcome in accepted for row in messages_of(outcome, book)]),
     )
     used = [(sql, rows) for sql, rows in parts if rows]
     steps = ", ".join(f"step_{number} AS ({sql})" for number, (sql, _) in enumerate(used))

@@ -52,7 +52,7 @@ class BulkStreakJson(TypedDict):
 
 def render_event_streak(streak: Streak, rule: StreakRule, *, extended: bool) -> EventStreakJson:
     """Return the wire's shape of the streak after an event."""
-    return {**_base(streak, rule), "extended": extended}
+    return {**render_base_streak(streak, rule), "extended": extended}
 
 
 def render_streak(streak: Streak, rule: StreakRule, lengths: Mapping[date, int], starts: list[date]) -> StreakJson:
@@ -62,7 +62,7 @@ def render_streak(streak: Streak, rule: StreakRule, lengths: Mapping[date, int],
     """
     frequency = shown_frequency(streak, rule)
     return {
-        **_base(streak, rule),
+        **render_base_streak(streak, rule),
         "extended": iso_instant(streak.extended) if streak.extended else None,
         "streakHistory": [
             _period(start, frequency, lengths.get(start, streak.length if start == starts[-1] else 0))
@@ -96,7 +96,8 @@ def render_bulk_streak(external_id: str, streak: Streak) -> BulkStreakJson:
     }
 
 
-def _base(streak: Streak, rule: StreakRule) -> BaseStreakJson:
+def render_base_streak(streak: Streak, rule: StreakRule) -> BaseStreakJson:
+    """Return the wire's shape of a streak without its history."""
     return {
         "length": streak.length,
         "frequency": shown_frequency(streak, rule).value,

@@ -119,6 +119,11 @@ def is_extended(before: Streak, after: Streak) -> bool:
     return after.length > 0 and (before.frequency, before.period) != (after.frequency, after.period)
 
 
+def is_lost(before: Streak, after: Streak) -> bool:
+    """Tell whether a streak ended between the two, be it that another began."""
+    return before.length > 0 and (after.started, after.frequency) != (before.started, before.frequency)
+
+
 def _add_amount(amounts: Amounts, metric_id: str, period: date, value: Decimal) -> Amounts:
     """Return the amounts with `value` added, those of all but the newest periods dropped."""
     of_metric = amounts.get(metric_id, {})
