@@ -106,6 +106,8 @@ def check_prerequisites(achievement: Achievement, prerequisites: Sequence[Achiev
         return
     if not prerequisites:
         raise ValidationError({"prerequisites": "must name at least one achievement."})
+    if len(set(prerequisites)) < len(prerequisites):
+        raise ValidationError({"prerequisites": "can have each achievement only once."})
     for each in prerequisites:
         if each.status == AchievementStatus.ARCHIVED:
             raise ValidationError({"prerequisites": f"cannot have «{each}», which is archived: restore it first."})

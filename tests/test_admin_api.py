@@ -1,8 +1,10 @@
 """Setting the game up by program: attributes, metrics, points systems and triggers of the Admin API."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from trophy import (
     CreateAttributeRequestItem,
     CreateMetricRequestItem,
@@ -18,6 +20,7 @@ from trophy import (
     UpdatePointsSystemRequestItem,
 )
 
+from achievements.services import create_achievement
 from core.services import archive, create_checked, update_checked
 from metrics.models import Metric
 from points.models import PointsSystem, PointsTrigger, TriggerFilter
@@ -26,6 +29,7 @@ from users.models import Attribute
 
 NO_SUCH_ID = "00000000-0000-4000-8000-000000000000"
 ATTRIBUTES, METRICS, SYSTEMS = "/admin-api/v1/attributes", "/admin-api/v1/metrics", "/admin-api/v1/points"
+ACHIEVEMENTS = "/admin-api/v1/achievements"
 
 
 def triggers_path(system: PointsSystem) -> str:
@@ -466,8 +470,10 @@ def test_each_wrong_system_is_refused_by_name(api: Api, game: Game) -> None:
         (good | {"badge": {"url": "javascript:alert(1)"}}, "badge.url"),
         (good | {"badge": {"url": "https://example.com/" + "x" * 2000}}, "badge.url"),
         (good | {"triggers": {}}, "triggers must be an array"),
-        (good | {"levels": [{"name": "Bronze"}]}, "levels"),
-        (good | {"boosts": [{"name": "Double"}]}, "boosts"),
+        (good | {"levels": {}}, "levels must be an array"),
+        (good | {"levels": [{"name": "Bronze"}]}, "levels[0].key is required"),
+        (good | {"boosts": "double"}, "boosts must be an array"),
+        (good | {"boosts": [{"name": "Double"}]}, "boosts[0].start is required"),
     ]
     assert_issues(api.send("POST", SYSTEMS, [item for item, _ in cases]), cases)
     assert PointsSystem.objects.count() == 2
@@ -480,6 +486,7 @@ def test_a_system_is_made_with_its_triggers_and_shows_them_only_then(api: Api, g
         ("metric", "active"),
         ("user_creation", "inactive"),
     ]
+    assert (made["levels"], made["boosts"]) == ([], [])
     assert api.get(f"{SYSTEMS}/{made['id']}/triggers").json() == made["triggers"]
     assert "triggers" not in api.get(f"{SYSTEMS}/{made['id']}").json()
     assert "triggers" not in create_one(api, SYSTEMS, {"name": "Silver", "key": "silver"})
@@ -493,7 +500,8 @@ def test_nothing_is_stored_of_a_system_with_a_bad_trigger(api: Api, game: Game) 
         (metric_trigger(game, metricId=NO_SUCH_ID), "triggers[1].metricId"),
         (metric_trigger(game, metricId="lessons"), "triggers[1].metricId must be a valid UUID"),
         (metric_trigger(game, streakLength=3), "triggers[1].streakLength"),
-        (metric_trigger(game, type="streak"), "triggers[1].type"),
+        (metric_trigger(game, type="lesson"), "triggers[1].type must be"),
+        (metric_trigger(game, type="streak"), "triggers[1].streakLength is required for a streak trigger"),
         (metric_trigger(game, type=None), "triggers[1].type is required"),
         (metric_trigger(game, userAttributes=[match(game.category, "x")]), "triggers[1].userAttributes"),
     ]
@@ -543,7 +551,7 @@ def test_each_wrong_trigger_is_refused_by_name(api: Api, game: Game) -> None:
         (metric_trigger(game, points="10"), "points must be a whole number"),
         (metric_trigger(game, points=2**53), "points"),
         (metric_trigger(game, points=-(10**30)), "points"),
-        (metric_trigger(game, type="lesson"), "type must be metric or user_creation"),
+        (metric_trigger(game, type="lesson"), "type must be metric or streak or achievement or time or user_creation"),
         (metric_trigger(game, status="archived"), "status must be active or inactive"),
         (metric_trigger(game, status="on"), "status must be active or inactive"),
         (metric_trigger(game, metricId=None), "metricId is required"),
@@ -562,24 +570,129 @@ def test_each_wrong_trigger_is_refused_by_name(api: Api, game: Game) -> None:
     assert not PointsTrigger.objects.exists()
 
 
+def of_each_type(game: Game) -> dict[str, dict[str, Any]]:
+    """Return, for each type of trigger, the fields that belong to it alone."""
+    achievement = create_achievement(name="First lesson", type="api", key="first-lesson")
+    return {
+        "metric": {"metricId": str(game.lessons.id), "metricThreshold": 1},
+        "streak": {"streakLength": 7},
+        "achievement": {"achievementId": str(achievement.id)},
+        "time": {"timeUnit": "hour", "timeInterval": 1},
+        "user_creation": {},
+    }
+
+
 def test_a_field_of_another_type_of_trigger_is_refused_by_name(api: Api, game: Game) -> None:
-    creation = {"type": "user_creation", "points": 5}
+    fields = of_each_type(game)
     cases: list[tuple[Any, str]] = [
-        (metric_trigger(game, achievementId=NO_SUCH_ID), "achievementId"),
-        (metric_trigger(game, streakLength=7), "streakLength"),
-        (metric_trigger(game, timeUnit="days"), "timeUnit"),
-        (metric_trigger(game, timeInterval=1), "timeInterval"),
-        (creation | {"timeInterval": 1}, "timeInterval"),
-        (creation | {"metricId": str(game.lessons.id)}, "metricId must be empty for a user creation trigger"),
-        (creation | {"metricThreshold": 5}, "metricThreshold must be empty for a user creation trigger"),
-        (creation | {"eventAttributes": [match(game.category, "math")]}, "eventAttributes"),
-        (creation | {"points": -5, "blockIfOutOfPoints": True}, "blockIfOutOfPoints"),
-        ({"type": "streak", "points": 5, "streakLength": 7}, "streakLength"),
-        ({"type": "achievement", "points": 5}, "type must be metric or user_creation"),
-        ({"type": "time", "points": 5}, "type must be metric or user_creation"),
+        (
+            {"type": type_, "points": 5} | own | {name: value},
+            f"{name} must be empty for {'an' if type_ == 'achievement' else 'a'} {type_.replace('_', ' ')}",
+        )
+        for type_, own in fields.items()
+        for other in fields.values()
+        for name, value in other.items()
+        if name not in own
+    ]
+    for type_, own in fields.items():
+        if type_ != "metric":
+            item = {"type": type_, "points": -5} | own
+            filters = [match(game.category, "math")]
+            cases.append((item | {"eventAttributes": filters}, "eventAttributes are possible only for a metric"))
+            cases.append((item | {"blockIfOutOfPoints": True}, "blockIfOutOfPoints is possible only for a metric"))
+    assert_issues(api.send("POST", triggers_path(game.xp), [item for item, _ in cases]), cases)
+    assert not PointsTrigger.objects.exists()
+
+
+def test_a_missing_field_of_the_type_of_trigger_is_named(api: Api, game: Game) -> None:
+    cases: list[tuple[Any, str]] = [
+        ({"type": type_, "points": 5} | {other: own[other] for other in own if other != name}, f"{name} is required")
+        for type_, own in of_each_type(game).items()
+        for name in own
+    ]
+    assert len(cases) == 6
+    assert_issues(api.send("POST", triggers_path(game.xp), [item for item, _ in cases]), cases)
+    assert not PointsTrigger.objects.exists()
+
+
+def test_each_wrong_field_of_a_type_of_trigger_is_refused_by_name(api: Api, game: Game) -> None:
+    archived = create_achievement(name="Old", type="api", key="old")
+    archive(row=archived)
+    streak, time = {"type": "streak", "points": 5}, {"type": "time", "points": 5, "timeUnit": "day", "timeInterval": 1}
+    achievement = {"type": "achievement", "points": 5}
+    cases: list[tuple[Any, str]] = [
+        (streak | {"streakLength": 0}, "streakLength"),
+        (streak | {"streakLength": -7}, "streakLength"),
+        (streak | {"streakLength": 1.5}, "streakLength must be a whole number"),
+        (streak | {"streakLength": "7"}, "streakLength must be a whole number"),
+        (streak | {"streakLength": 10**30}, "streakLength"),
+        (time | {"timeUnit": "days"}, "timeUnit must be hour or day"),
+        (time | {"timeUnit": ""}, "timeUnit must be hour or day"),
+        (time | {"timeUnit": 1}, "timeUnit must be a string"),
+        (time | {"timeUnit": None}, "timeUnit is required"),
+        (time | {"timeInterval": 0}, "timeInterval"),
+        (time | {"timeInterval": -1}, "timeInterval"),
+        (time | {"timeInterval": 0.5}, "timeInterval must be a whole number"),
+        (time | {"timeInterval": 10_001}, "timeInterval"),
+        (achievement | {"achievementId": "first-lesson"}, "achievementId must be a valid UUID"),
+        (
+            achievement | {"achievementId": NO_SUCH_ID},
+            f"achievementId: there is no achievement with the id {NO_SUCH_ID}",
+        ),
+        (achievement | {"achievementId": str(archived.id)}, "achievementId: there is no achievement"),
+        (achievement | {"achievementId": 5}, "achievementId must be a string"),
     ]
     assert_issues(api.send("POST", triggers_path(game.xp), [item for item, _ in cases]), cases)
     assert not PointsTrigger.objects.exists()
+
+
+def test_triggers_of_all_types_show_their_own_fields_and_become_one_another(api: Api, game: Game) -> None:
+    path, fields = triggers_path(game.xp), of_each_type(game)
+    base = {"points": 5, "status": "inactive", "userAttributes": [], "blockIfOutOfPoints": False}
+    extra: dict[str, Any] = {"metric": {"eventAttributes": []}}
+    trigger = create_one(api, path, {"type": "user_creation", "points": 5})
+    for type_, own in fields.items():
+        shown = base | own | extra.get(type_, {}) | {"type": type_}
+        made = create_one(api, path, {"type": type_, "points": 5} | own)
+        assert made == shown | {"id": made["id"]}
+        assert update_one(api, path, {"id": trigger["id"], "type": type_} | own) == shown | {"id": trigger["id"]}
+
+
+def test_null_in_a_field_of_another_type_of_trigger_says_nothing(api: Api, game: Game) -> None:
+    nulls = dict.fromkeys(("metricId", "metricThreshold", "achievementId", "timeUnit", "timeInterval"))
+    made = create_one(api, triggers_path(game.xp), {"type": "streak", "points": 5, "streakLength": 7} | nulls)
+    assert (made["streakLength"], "metricId" in made, "timeUnit" in made) == (7, False, False)
+
+
+def test_a_time_trigger_counts_from_its_activation_and_anew_with_another_interval(api: Api, game: Game) -> None:
+    path, start = triggers_path(game.xp), datetime(2026, 3, 10, 12, tzinfo=UTC)
+    item = {"type": "time", "points": 5, "timeUnit": "day", "timeInterval": 1}
+
+    def started(trigger: dict[str, Any]) -> datetime | None:
+        return PointsTrigger.objects.get(id=trigger["id"]).time_started
+
+    with time_machine.travel(start, tick=False) as now:
+        live, draft = create_one(api, path, item | {"status": "active"}), create_one(api, path, item)
+        assert (started(live), started(draft)) == (start, None)
+        now.shift(timedelta(hours=1))
+        update_one(api, path, {"id": live["id"], "points": 7})
+        update_one(api, path, {"id": draft["id"], "status": "active"})
+        assert (started(live), started(draft)) == (start, start + timedelta(hours=1))
+        now.shift(timedelta(hours=1))
+        update_one(api, path, {"id": live["id"], "timeUnit": "hour"})
+        assert started(live) == start + timedelta(hours=2)
+
+
+def test_triggers_on_streaks_and_achievements_pay_in_the_event(api: Api, game: Game) -> None:
+    path, of_metric = triggers_path(game.xp), {"metricId": str(game.lessons.id), "metricValue": 1}
+    item = {"name": "First lesson", "trigger": "metric", "status": "active"} | of_metric
+    achievement = create_one(api, ACHIEVEMENTS, item)
+    create_one(api, path, {"type": "achievement", "points": 30, "achievementId": achievement["id"], "status": "active"})
+    create_one(api, path, {"type": "streak", "points": 4, "streakLength": 1, "status": "active"})
+    answer = api.event("alice").json()
+    assert answer["points"]["xp"]["added"] == 34
+    assert [each["trigger"]["type"] for each in answer["points"]["xp"]["awards"]] == ["streak", "achievement"]
+    assert api.event("alice").json()["points"] == {}
 
 
 def test_each_wrong_filter_is_refused_by_name(api: Api, game: Game) -> None:

@@ -12,8 +12,9 @@ from pytest_django import DjangoDbBlocker
 from access.services import create_api_key
 from tests.conftest import Api, make_game
 
-PRODUCT_APPS = ("access", "core", "metrics", "points", "users")
+PRODUCT_APPS = ("access", "core", "metrics", "streaks", "achievements", "points", "boosts", "levels", "users")
 LONG_ID = "x" * 300
+SOME_ID = "00000000-0000-0000-0000-000000000000"
 
 
 def contents() -> dict[str, list[Any]]:
@@ -215,6 +216,9 @@ ROADS = [
     ("POST", "/admin-api/v1/metrics"),
     ("PATCH", "/admin-api/v1/attributes"),
     ("POST", "/admin-api/v1/points"),
+    ("POST", "/admin-api/v1/achievements"),
+    ("PATCH", "/admin-api/v1/achievements"),
+    ("POST", "/v1/achievements/first-lesson/complete"),
 ]
 GOOD = b'{"user": {"id": "alice", "name": "Alicia"}, "id": "alice", "value": 1, "name": "Alicia"}'
 
@@ -303,6 +307,11 @@ GUARDED = [
     ("GET", "/v1/streaks"),
     ("GET", "/admin-api/v1/metrics"),
     ("GET", "/admin-api/v1/points/0/triggers"),
+    ("POST", "/admin-api/v1/points/0/levels"),
+    ("GET", "/admin-api/v1/points/0/levels/0"),
+    ("PATCH", "/admin-api/v1/points/0/boosts"),
+    ("GET", "/admin-api/v1/points/0/boosts/0"),
+    ("GET", "/admin-api/v1/achievements/0"),
 ]
 
 
@@ -382,6 +391,11 @@ def test_an_unknown_path_answers_404(api: Api, path: str) -> None:
         ("/admin-api/v1/attributes", "PUT"),
         ("/admin-api/v1/metrics", "PUT"),
         ("/admin-api/v1/points", "PUT"),
+        ("/admin-api/v1/achievements", "PUT"),
+        (f"/admin-api/v1/achievements/{SOME_ID}", "POST PUT PATCH"),
+        (f"/admin-api/v1/points/{SOME_ID}/levels", "PUT"),
+        (f"/admin-api/v1/points/{SOME_ID}/boosts", "PUT"),
+        (f"/admin-api/v1/points/{SOME_ID}/boosts/{SOME_ID}", "POST PUT PATCH"),
     ],
 )
 def test_a_wrong_method_answers_405_and_changes_nothing(api: Api, path: str, methods: str) -> None:
@@ -401,6 +415,9 @@ NUL_PATHS = [
     ("GET", "/v1/points/a%00b", 404),
     ("GET", "/admin-api/v1/metrics/a%00b", 422),
     ("GET", "/admin-api/v1/points/a%00b/triggers", 422),
+    ("GET", "/admin-api/v1/points/a%00b/levels", 422),
+    ("POST", "/admin-api/v1/points/a%00b/boosts", 422),
+    ("GET", "/admin-api/v1/achievements/a%00b", 422),
 ]
 
 
@@ -416,37 +433,16 @@ def test_a_wrong_number_of_awards_is_refused(api: Api, count: str) -> None:
     assert_refused(api.get(f"/v1/users/alice/points/xp?awards={count}"), 422, "awards", "from 1 to 100")
 
 
-SOME_ID = "00000000-0000-0000-0000-000000000000"
 NOT_OFFERED = [
-    ("GET", "/v1/achievements"),
-    ("POST", "/v1/achievements/first-lesson/complete"),
-    ("GET", "/v1/streaks?userIds=alice"),
     ("GET", "/v1/leaderboards"),
     ("GET", "/v1/leaderboards/weekly"),
-    ("GET", "/v1/points/xp/summary"),
-    ("GET", "/v1/points/xp/boosts"),
-    ("GET", "/v1/points/xp/levels"),
-    ("GET", "/v1/points/xp/level-summary"),
     ("GET", "/v1/users/alice/preferences"),
     ("PATCH", "/v1/users/alice/preferences"),
     ("GET", "/v1/users/alice/wrapped"),
-    ("GET", "/v1/users/alice/achievements"),
-    ("GET", "/v1/users/alice/streak"),
     ("GET", "/v1/users/alice/leaderboards/weekly"),
-    ("GET", "/v1/users/alice/points/xp/boosts"),
-    ("GET", "/v1/users/alice/points/xp/event-summary"),
-    ("GET", "/v1/users/alice/metrics/lessons/event-summary"),
-    ("GET", "/admin-api/v1/achievements"),
-    ("POST", "/admin-api/v1/achievements"),
-    ("GET", f"/admin-api/v1/achievements/{SOME_ID}"),
     ("GET", "/admin-api/v1/leaderboards"),
     ("GET", f"/admin-api/v1/leaderboards/{SOME_ID}"),
     ("POST", "/admin-api/v1/metrics/events"),
-    ("GET", f"/admin-api/v1/points/{SOME_ID}/boosts"),
-    ("DELETE", f"/admin-api/v1/points/{SOME_ID}/boosts"),
-    ("GET", f"/admin-api/v1/points/{SOME_ID}/boosts/{SOME_ID}"),
-    ("PATCH", f"/admin-api/v1/points/{SOME_ID}/levels"),
-    ("GET", f"/admin-api/v1/points/{SOME_ID}/levels/{SOME_ID}"),
     ("POST", "/admin-api/v1/streaks/freezes"),
     ("POST", "/admin-api/v1/streaks/pauses"),
     ("POST", "/admin-api/v1/streaks/reset"),

@@ -51,7 +51,7 @@ def test_a_product_sets_the_game_up_reports_events_and_reads_points(sdk: TrophyA
     award = answer.points["xp"].awards[0]
     assert (award.awarded, award.total, award.trigger.metric_name, award.boosts) == (20, 20, "Words", [])
     assert (answer.achievements, answer.leaderboards, answer.current_streak.length) == ([], {}, 1)
-    assert answer.current_streak.extended is False
+    assert answer.current_streak.extended is True
     held = sdk.users.points("alice", "xp")
     assert (held.total, held.level, held.awards) == (20, None, answer.points["xp"].awards)
 

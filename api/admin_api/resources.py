@@ -1,7 +1,8 @@
 """What the Admin API's resources share: lists, single rows, up to 100 items a call with an issue for each bad one."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
@@ -31,6 +32,9 @@ WIRE_NAMES: Final = {
     "badge_url": "badge.url",
     "user_filters": "userAttributes",
     "event_filters": "eventAttributes",
+    "achievement": "achievementId",
+    "prerequisites": "achievementIds",
+    "external_id": "userId",
 }
 """The fields that the wire calls by another name than the tables do, beyond camelCase."""
 
@@ -54,11 +58,12 @@ class Patch(Struct, rename="camel", frozen=True):
 
 @dataclass(frozen=True)
 class Resource(Generic[Row]):
-    """Rows of one kind: `what` they are called, which there are, what they look like."""
+    """Rows of one kind: `what` they are called, which there are, what they look like, how the wire names fields."""
 
     what: str
     rows: QuerySet[Row]
     render: Callable[[Row], Any]
+    wire_names: Mapping[str, str] = field(default_factory=lambda: WIRE_NAMES)
 
     def list(self, request: Request) -> Response:
         """Answer with a page of the rows, in the order of creation."""
@@ -83,7 +88,7 @@ class Resource(Generic[Row]):
         created, issues = [], []
         for index, raw in enumerate(_items(request)):
             try:
-                created.append(_attempt(create, raw, type_))
+                created.append(self._attempt(create, raw, type_))
             except ApiError as error:
                 issues.append(IssueJson(index=index, severity="error", message=error.message))
         return Response({"created": created, "issues": issues}, status=201 if created else 200)
@@ -100,10 +105,21 @@ class Resource(Generic[Row]):
         updated, issues = [], []
         for index, raw in enumerate(_items(request)):
             try:
-                updated.append(_attempt(change, raw, type_))
+                updated.append(self._attempt(change, raw, type_))
             except ApiError as error:
                 issues.append(_update_issue(raw, index, error.message))
         return Response({"updated": updated, "issues": issues})
+
+    def _attempt(self, do: Callable[[Any], Any], raw: Raw, type_: type[Any]) -> Any:
+        """Do it for one item, in a transaction of its own. Raises ApiError with the sentence for the item's issue."""
+        item = read_part(raw, type_)
+        try:
+            with transaction.atomic():
+                return do(item)
+        except ValidationError as error:
+            raise invalid(_sentence(error, self.wire_names)) from error
+        except IntegrityError as error:
+            raise invalid("This collides with a change made at the same moment; read it again and retry.") from error
 
     def _live(self) -> QuerySet[Row]:
         return self.rows.exclude(status=ConfigurationStatus.ARCHIVED)
@@ -124,18 +140,6 @@ def _items(request: Request) -> list[Raw]:
     return items
 
 
-def _attempt(do: Callable[[Any], Any], raw: Raw, type_: type[Any]) -> Any:
-    """Do it for one item, in a transaction of its own. Raises ApiError with the sentence for the item's issue."""
-    item = read_part(raw, type_)
-    try:
-        with transaction.atomic():
-            return do(item)
-    except ValidationError as error:
-        raise invalid(_sentence(error)) from error
-    except IntegrityError as error:
-        raise invalid("This collides with a change made at the same moment; read it again and retry.") from error
-
-
 def _update_issue(raw: Raw, index: int, message: str) -> IssueJson:
     try:
         return IssueJson(id=read_part(raw, Patch).id, severity="error", message=message)
@@ -143,19 +147,34 @@ def _update_issue(raw: Raw, index: int, message: str) -> IssueJson:
         return IssueJson(index=index, severity="error", message=message)
 
 
-def _sentence(error: ValidationError) -> str:
+@contextmanager
+def inside(place: str) -> Iterator[None]:
+    """Let the errors of an item that stands at `place` in another one say so."""
+    try:
+        yield
+    except ApiError as error:
+        raise invalid(f"{place}.{error.message}") from error
+    except ValidationError as error:
+        raise ValidationError({f"{place}.{name}": texts for name, texts in messages_by_field(error).items()}) from error
+
+
+def _sentence(error: ValidationError, wire_names: Mapping[str, str]) -> str:
     """Return one sentence for each field, in the wire's names."""
     return " ".join(
-        text if name == NON_FIELD_ERRORS else f"{_wire_name(name)}{' ' if text[0].islower() else ': '}{text}"
+        f"{_subject(name, text, wire_names)}{text}"
         for name, texts in messages_by_field(error).items()
         for text in texts
     )
 
 
-def _wire_name(field: str) -> str:
+def _subject(field: str, text: str, wire_names: Mapping[str, str]) -> str:
+    """Return how the sentence `text` about a field begins; one about no field says for itself what it is about."""
     *path, name = field.split(".")
+    if name == NON_FIELD_ERRORS:
+        return f"{'.'.join(path)}: " if path else ""
     first, *rest = name.split("_")
-    return ".".join([*path, WIRE_NAMES.get(name, first + "".join(part.capitalize() for part in rest))])
+    wire_name = wire_names.get(name, first + "".join(part.capitalize() for part in rest))
+    return ".".join([*path, wire_name]) + (" " if text[0].islower() else ": ")
 
 
 def given_fields(item: Struct) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Points systems in the Admin API."""
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import NotRequired, TypeVar
 
 from drf_spectacular.utils import extend_schema
 from msgspec import UNSET, Struct, UnsetType
@@ -8,24 +9,28 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.admin_api.resources import PAGE, Patch, Resource, given_fields
+from api.admin_api.boost_items import BoostItem, boost_keywords, render_boost_now
+from api.admin_api.level_items import LevelItem, level_keywords
+from api.admin_api.parts import BadgeItem, with_badge
+from api.admin_api.resources import PAGE, Patch, Resource, given_fields, inside
 from api.admin_api.trigger_items import TriggerItem, trigger_keywords
-from api.errors import ApiError, invalid
 from api.openapi import body_of, created_of, errors, json_of, updated_of
+from boosts.models import BoostStatus
+from boosts.render import AdminBoostJson
+from boosts.services import create_boost
 from core.services import update_checked
+from levels.render import AdminLevelJson, render_admin_level
+from levels.services import create_level
 from points.models import PointsSystem
 from points.render_admin import AdminSystemJson, render_admin_system, render_admin_trigger
 from points.services import create_system
 
-
-class BadgeItem(Struct, frozen=True):
-    """A badge by its address."""
-
-    url: str
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class SystemItem(Struct, rename="camel", frozen=True):
-    """A points system to make, with its triggers: all of it or nothing."""
+    """A points system to make, with its triggers, levels and boosts: all of it or nothing."""
 
     name: str
     key: str
@@ -33,8 +38,15 @@ class SystemItem(Struct, rename="camel", frozen=True):
     badge: BadgeItem | None | UnsetType = UNSET
     max_points: int | None | UnsetType = UNSET
     triggers: list[TriggerItem] | None | UnsetType = UNSET
-    levels: list[Any] | None = None
-    boosts: list[Any] | None = None
+    levels: list[LevelItem] | None | UnsetType = UNSET
+    boosts: list[BoostItem] | None | UnsetType = UNSET
+
+
+class CreatedSystemJson(AdminSystemJson):
+    """A points system as it was made, with those parts that came with it."""
+
+    levels: NotRequired[list[AdminLevelJson]]
+    boosts: NotRequired[list[AdminBoostJson]]
 
 
 class SystemPatch(Patch, rename="camel", frozen=True, kw_only=True):
@@ -68,10 +80,10 @@ class PointsSystemsView(APIView):
         operation_id="admin_points_systems_create",
         summary="Create points systems",
         request=body_of(list[SystemItem]),
-        responses={**created_of(AdminSystemJson), **errors(400, 401, 422)},
+        responses={**created_of(CreatedSystemJson), **errors(400, 401, 422)},
     )
     def post(self, request: Request) -> Response:
-        """Make up to 100 points systems, each with its triggers."""
+        """Make up to 100 points systems, each with its triggers, levels and boosts."""
         return points_systems().create(request, SystemItem, _create)
 
     @extend_schema(
@@ -83,7 +95,7 @@ class PointsSystemsView(APIView):
     def patch(self, request: Request) -> Response:
         """Change up to 100 points systems."""
         return points_systems().update(
-            request, SystemPatch, lambda row, item: update_checked(row, **_with_badge(given_fields(item)))
+            request, SystemPatch, lambda row, item: update_checked(row, **with_badge(given_fields(item)))
         )
 
 
@@ -100,32 +112,32 @@ class PointsSystemView(APIView):
         return points_systems().get(id)
 
 
-def _create(item: SystemItem) -> AdminSystemJson:
-    fields = _with_badge(given_fields(item))
-    for name in ("levels", "boosts"):
-        if fields.pop(name):
-            raise invalid(f"{name}: the {name} API is not offered by Pointsmith.")
-    triggers = fields.pop("triggers", None)
-    system = create_system(triggers=_keywords_of(triggers or []), **fields)
-    json = render_admin_system(system)
+def _create(item: SystemItem) -> CreatedSystemJson:
+    fields = with_badge(given_fields(item))
+    triggers, levels, boosts = (fields.pop(name, None) for name in ("triggers", "levels", "boosts"))
+    keywords = _of_each("triggers", triggers or (), trigger_keywords)
+    system = create_system(triggers=keywords, **fields)
+
+    def make_level(level: LevelItem) -> AdminLevelJson:
+        return render_admin_level(create_level(system=system, **level_keywords(level)))
+
+    def make_boost(boost: BoostItem) -> AdminBoostJson:
+        return render_boost_now(create_boost(system=system, status=BoostStatus.ACTIVE, **boost_keywords(boost)))
+
+    json = CreatedSystemJson(**render_admin_system(system))  # type: ignore[typeddict-item] # the parts come below
     if triggers is not None:
         json["triggers"] = [render_admin_trigger(trigger) for trigger in system.triggers.order_by("created", "id")]
+    if levels is not None:
+        json["levels"] = _of_each("levels", levels, make_level)
+    if boosts is not None:
+        json["boosts"] = _of_each("boosts", boosts, make_boost)
     return json
 
 
-def _keywords_of(triggers: list[TriggerItem]) -> list[dict[str, Any]]:
-    keywords = []
-    for index, trigger in enumerate(triggers):
-        try:
-            keywords.append(trigger_keywords(trigger))
-        except ApiError as error:
-            raise invalid(f"triggers[{index}].{error.message}") from error
-    return keywords
-
-
-def _with_badge(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the table's fields: a badge by its address takes the place of an uploaded one."""
-    if "badge" not in fields:
-        return fields
-    badge: BadgeItem | None = fields["badge"]
-    return {**fields, "badge": "", "badge_url": badge.url if badge else ""}
+def _of_each(name: str, items: Iterable[Item], make: Callable[[Item], Made]) -> list[Made]:
+    """Return what `make` makes of each item. Its errors say in which item of the field `name` they are."""
+    made = []
+    for index, item in enumerate(items):
+        with inside(f"{name}[{index}]"):
+            made.append(make(item))
+    return made
