@@ -13,7 +13,7 @@ from boosts.rules import BoostPhase
 from core.models import ConfigurationStatus
 from core.services import create_checked, update_checked
 from users.models import AttributeType, EndUser
-from users.services import Filters, check_attributes, replace_filters
+from users.services import Filters, check_attributes, filters_of, replace_filters
 
 FINISHED: Final = "is finished, and a finished boost cannot be changed."
 
@@ -66,6 +66,7 @@ def activate_boosts(*, boosts: QuerySet[Boost]) -> int:
     now, count = timezone.now(), 0
     for boost in boosts.filter(status=BoostStatus.INACTIVE).select_related("system").select_for_update(of=("self",)):
         check_changeable(boost, now)
+        check_attributes(AttributeType.USER, filters_of(boost)[0])
         if boost.system.status == ConfigurationStatus.ARCHIVED:
             raise ValidationError(f"«{boost}» cannot be activated: its points system is archived.")
         update_checked(boost, status=BoostStatus.ACTIVE, activated=now)

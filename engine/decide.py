@@ -16,7 +16,7 @@ from engine.rules import Rules
 from levels.rules import LevelChange, change_of
 from metrics.rules import NO_FILTER, MetricRule, Total, add_value, matching_filters, next_instant
 from points.rules import Balance, Firing, TriggerRule, fired_by_metric, pay
-from streaks.rules import Streak, after_expiry, count_event, is_extended, is_lost
+from streaks.rules import Streak, after_expiry, after_move, count_event, is_extended, is_lost
 from users.rules import User, apply_changes, check_attribute_keys, local_date, matches
 
 
@@ -76,14 +76,14 @@ def _decide_event(
     before = state.totals.get(metric.id, {})
     key = given.idempotency_key
     if key is not None and (stored := state.events.get((metric.id, key))):
-        return state, Replayed(stored, metric, before[NO_FILTER].total, _running_streak(state, at), key)
+        return state, Replayed(stored, metric, before[NO_FILTER].total, _running_streak(state, state.user, at), key)
 
     at = next_instant(at, before.get(NO_FILTER))
     user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
     check_attribute_keys(given.attributes, rules.event_attributes)
     after = {each: add_value(before[each], given.value, at) for each in matching_filters(before, given.attributes)}
     totals = {**state.totals, metric.id: {**before, **after}}
-    running = _running_streak(state, at)
+    running = _running_streak(state, user, at)
     streak = count_event(rules.streak, running, metric.id, given.value, local_date(at, user.tz), at)
     circumstances = Circumstances(totals, streak.length, user.attributes, given.attributes)
     completed = completed_by(rules.achievements_seen_by(metric.id), state.completions, circumstances)
@@ -108,7 +108,7 @@ def _decide_identify(
     if given.must_exist and not state.known:
         raise Refusal(RefusalReason.NOT_FOUND, f"User not found: {given.user.external_id}.")
     user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
-    outcome = Accepted(user, at, _running_streak(state, at))
+    outcome = Accepted(user, at, _running_streak(state, user, at))
     return _settle(rules, state, outcome, (), _creation_firings(rules, state, user), new_id)
 
 
@@ -126,14 +126,14 @@ def _decide_complete(
     if not matches(rule.user_filter, user.attributes):
         needed = ", ".join(f"{key} = {value}" for key, value in rule.user_filter)
         raise Refusal(RefusalReason.INVALID, f"Achievement {rule.key} is only for users with the attributes {needed}.")
-    streak = _running_streak(state, at)
+    streak = _running_streak(state, user, at)
     return _complete(rules, state, rule, Accepted(user, at, streak), new_id)
 
 
 def _decide_backdate(
     rules: Rules, state: UserState, given: BackdateInput, at: datetime, new_id: Callable[[], str]
 ) -> tuple[UserState, Outcome]:
-    rule, streak = rules.achievements.get(given.achievement_id), _running_streak(state, at)
+    rule, streak = rules.achievements.get(given.achievement_id), _running_streak(state, state.user, at)
     circumstances = Circumstances(state.totals, streak.length, state.user.attributes)
     if (
         rule is None
@@ -188,9 +188,10 @@ def _settle(
     )
 
 
-def _running_streak(state: UserState, at: datetime) -> Streak:
-    """Return the streak as the zone that the user had so far lets it run or end, so that no move revives one."""
-    return after_expiry(state.streak, local_date(at, state.user.tz))
+def _running_streak(state: UserState, user: User, at: datetime) -> Streak:
+    """Return the streak as the zone that the user had so far lets it run or end: no move to `user.tz` changes that."""
+    streak = after_expiry(state.streak, local_date(at, state.user.tz))
+    return streak if user.tz == state.user.tz else after_move(streak, local_date(at, user.tz))
 
 
 def _created(state: UserState, at: datetime) -> User:

@@ -93,6 +93,17 @@ def after_expiry(streak: Streak, today: date) -> Streak:
     return replace(streak, length=0, started=None, period=None, extended=None)
 
 
+def after_move(streak: Streak, today: date) -> Streak:
+    """Return a running streak as it is in the zone that the user came to, where it may be `today` days ahead.
+
+    Days that this user's calendar skipped break nothing: the last period moves along, so that the streak can still be
+    extended today.
+    """
+    if streak.expires is None or today <= streak.expires:
+        return streak
+    return replace(streak, period=previous_period(period_start(today, streak.frequency), streak.frequency))
+
+
 def count_event(rule: StreakRule, streak: Streak, metric_id: str, value: Decimal, today: date, at: datetime) -> Streak:
     """Return the streak after an event on the user's `today`; its length grows at most once in a period.
 

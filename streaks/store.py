@@ -31,7 +31,8 @@ ON CONFLICT (user_id) DO UPDATE SET
     extended = excluded.extended, amounts = excluded.amounts
 """
 
-# A period counts again only in a streak that was started anew by a change of the frequency and back.
+# A period counts again only in a streak that began anew in it: after a change of the frequency and back, or a move to
+# where it was not over yet.
 SAVE_PERIODS: Final = """
 INSERT INTO streaks_streakperiod (user_id, frequency, period, length, extended)
 SELECT n.user_id, n.frequency, n.period, n.length, n.extended
