@@ -1,7 +1,7 @@
 """`python -m bench`: measure, print, and exit with 1 where a bar is missed.
 
 PostgreSQL alone (pgbench) and events over HTTP take turns in one run, and only their ratio is judged: the speed of the
-machine itself drifts.
+machine itself drifts. A time tick takes turns in the same way with one INSERT ... SELECT of its awards.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from bench.errors import BenchError
 from bench.game import fill, set_up_game
 from bench.load import LoadFigures, event_requests, run_load
 from bench.report import CLIENT_COUNTS, HttpFigures, Results, Round, in_short, missed_bars, table, write_json
+from bench.tick import measure_tick
 from bench.web import ROOT, Web, django_environment, manage, serve
 
 WARM_UP_S = 2
@@ -31,6 +32,7 @@ class Options:
     seconds: int
     rounds: int
     users: int
+    tick_users: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +70,19 @@ def _read_options() -> Options:
     parser.add_argument("--seconds", type=int, default=8, help="how long each phase takes (default 8)")
     parser.add_argument("--rounds", type=int, default=3, help="how often all phases take turns (default 3)")
     parser.add_argument("--users", type=int, default=100_000, help="how many users there are (default 100000)")
+    parser.add_argument("--tick-users", type=int, default=100_000, help="how many a time tick pays (default 100000)")
     given = parser.parse_args()
-    if min(given.seconds, given.rounds, given.users) < 1:
+    if min(given.seconds, given.rounds, given.users, given.tick_users) < 1:
         parser.error("all figures must be at least 1.")
-    return Options(given.seconds, given.rounds, given.users)
+    return Options(given.seconds, given.rounds, given.users, given.tick_users)
 
 
 def _measure(options: Options, folder: Path) -> Results:
     _say("decide")
     decide_us = measure_decide_us()
     server = find_server(folder)
+    _say(f"time tick of {options.tick_users:,} users")
+    tick = measure_tick(server, folder, options.tick_users)
     _say(f"databases with {options.users:,} users")
     url = create_anew(server, ENGINE_DATABASE)
     environment = django_environment(url, folder)
@@ -102,6 +107,7 @@ def _measure(options: Options, folder: Path) -> Results:
             awards=count_rows(url, "points_pointsaward") - awards,
             decide_us=decide_us,
             workers=workers,
+            tick=tick,
         )
 
 

@@ -15,6 +15,7 @@ from core.embedded_postgres import EmbeddedPostgres
 
 ENGINE_DATABASE: Final = "pointsmith_bench"
 BASELINE_DATABASE: Final = "pointsmith_bench_pg8"
+TICK_DATABASE: Final = "pointsmith_bench_tick"
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,18 @@ WINDOW ledger AS (PARTITION BY user_id, system_id ORDER BY created, trigger_id);
 INSERT INTO points_pointsbalance (user_id, system_id, total, seq)
 SELECT DISTINCT ON (user_id, system_id) user_id, system_id, total, seq
 FROM points_pointsaward ORDER BY user_id, system_id, seq DESC;
+
+INSERT INTO metrics_metricday (user_id, metric_id, day, change)
+SELECT user_id, metric_id, at::date, value FROM metrics_event;
+
+INSERT INTO points_pointsday (user_id, system_id, day, change)
+SELECT user_id, system_id, created::date, sum(awarded) FROM points_pointsaward
+GROUP BY user_id, system_id, created::date;
+
+INSERT INTO core_delta (kind, subject, after, users)
+SELECT 'user', NULL, NULL, count(*) FROM users_enduser
+UNION ALL
+SELECT 'balance', system_id, total, count(*) FROM points_pointsbalance GROUP BY system_id, total;
 """.format(user_id=_ID.format(kind="user"), event_id=_ID.format(kind="event"))
 
 

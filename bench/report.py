@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.load import LoadFigures
+from bench.tick import TickRun
 from bench.web import Memory
 
 CLIENT_COUNTS: Final = (1, 8, 32)
@@ -17,6 +18,10 @@ CLIENT_COUNTS: Final = (1, 8, 32)
 RATIO_AT_8_MIN: Final = 0.20
 DECIDE_US_MAX: Final = 100
 WORKER_MB_MAX: Final = 200
+TICK_RATE_MIN: Final = 20_000
+TICK_RATIO_MIN: Final = 0.15
+TICK_CHUNK_P99_MS_MAX: Final = 100
+TICK_MB_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Results:
     awards: int
     decide_us: float
     workers: list[Memory]
+    tick: TickRun
 
     def median(self, figure: Callable[[Round], float]) -> float:
         """Return the median of a figure over the rounds."""
@@ -73,8 +79,21 @@ def missed_bars(results: Results) -> list[str]:
         (results.ratio(8) >= RATIO_AT_8_MIN, f"HTTP/pgbench at 8 clients is below {RATIO_AT_8_MIN:.2f}."),
         (results.decide_us < DECIDE_US_MAX, f"decide takes {DECIDE_US_MAX} us an event or more."),
         (largest < WORKER_MB_MAX, f"A web process holds {WORKER_MB_MAX} MB or more."),
+        *_tick_bars(results.tick),
     )
     return [sentence for is_met, sentence in bars if not is_met]
+
+
+def _tick_bars(tick: TickRun) -> list[tuple[bool, str]]:
+    return [
+        (tick.rate >= TICK_RATE_MIN, f"A tick pays fewer than {TICK_RATE_MIN:,} users a second."),
+        (tick.ratio >= TICK_RATIO_MIN, f"A tick/INSERT of its awards is below {TICK_RATIO_MIN:.2f}."),
+        (
+            tick.chunk_p99_ms < TICK_CHUNK_P99_MS_MAX,
+            f"More than one of a hundred chunks of a tick takes {TICK_CHUNK_P99_MS_MAX} ms or more.",
+        ),
+        (tick.peak_mb < TICK_MB_MAX, f"A worker that pays a tick holds {TICK_MB_MAX} MB or more."),
+    ]
 
 
 def table(results: Results) -> str:
@@ -113,6 +132,19 @@ def _other_lines(results: Results) -> list[str]:
         f"with {results.awards / results.events:.2f} awards each; {results.users:,} users",
         f"decide: {results.decide_us:.1f} us an event (median)",
         f"web processes after the load: {memory}",
+        *tick_lines(results.tick),
+    ]
+
+
+def tick_lines(tick: TickRun) -> list[str]:
+    """Return the figures of the time tick for people to read."""
+    longest_ms = max(each.chunk_longest_ms for each in tick.rounds)
+    p50_ms = statistics.median(each.chunk_p50_ms for each in tick.rounds)
+    return [
+        f"time tick: {tick.rate:,.0f} users/s of {tick.users:,}, each paid once a tick, with two boosts; "
+        f"{tick.ratio:.2f} of one INSERT ... SELECT of the awards",
+        f"its chunks: p50 {p50_ms:.0f} ms, p99 {tick.chunk_p99_ms:.0f} ms, longest {longest_ms:.0f} ms; "
+        f"the worker held at most {tick.peak_mb:.0f} MB",
     ]
 
 
@@ -120,5 +152,6 @@ def write_json(results: Results, file: Path) -> None:
     """Keep the figures, with what they were measured on."""
     machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
     ratios = {str(count): results.ratio(count) for count in CLIENT_COUNTS}
+    ratios["tick"] = results.tick.ratio
     whole = {"machine": machine, **asdict(results), "ratios": ratios, "missed": missed_bars(results)}
     file.write_text(json.dumps(whole, indent=2) + "\n")

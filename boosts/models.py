@@ -72,11 +72,8 @@ class Boost(Configuration):
 
     class Meta(Configuration.Meta):
         indexes = (
-            models.Index(
-                fields=("external_id",),
-                condition=Q(external_id__isnull=False, status=BoostStatus.ACTIVE, finished__isnull=True),
-                name="boosts_boost_of_user",
-            ),
+            # Also finds those for more than one user (NULL), and those that were stopped since a time tick was due.
+            models.Index(fields=("external_id",), condition=Q(status=BoostStatus.ACTIVE), name="boosts_boost_of_user"),
         )
         constraints = (
             models.CheckConstraint(

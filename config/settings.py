@@ -153,6 +153,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(CELERY_QUEUE_DIR / "beat-schedule")
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 # After downtime, this many of the newest missed payments of a time trigger are made.
 TIME_TRIGGER_CATCHUP = env.int("TIME_TRIGGER_CATCHUP", default=24)
+if TIME_TRIGGER_CATCHUP < 1:
+    raise ImproperlyConfigured("TIME_TRIGGER_CATCHUP must be at least 1: with 0 no time trigger would ever pay.")
 
 
 def _every(seconds: int, task: str) -> dict[str, object]:
@@ -165,6 +167,8 @@ CELERY_BEAT_SCHEDULE = {
     "end-streaks": _every(60, "engine.tasks.end_streaks"),
     "mark-boosts": _every(15, "engine.tasks.mark_boosts"),
     "look-back": _every(5, "engine.tasks.look_back"),
+    "pay-time-triggers": _every(10, "engine.tasks.pay_time_triggers"),
+    "fold-deltas": _every(15, "analytics.tasks.fold_deltas"),
 }
 
 # --- Time and language -----------------------------------------------------------------------------------------------

@@ -1,9 +1,20 @@
 """What the clock starts. Each task may run beside itself, and finds by itself what is to be done."""
 
+from typing import Final
+
 from celery import shared_task
 from django.utils import timezone
 
-from engine import backdate, clock
+from engine import backdate, clock, tick
+
+PAYING_S_MAX: Final = 8
+"""How long one task pays time triggers before the worker does what else is waiting; the next goes on with it."""
+
+
+@shared_task
+def pay_time_triggers() -> None:
+    """Pay the time triggers that are due."""
+    tick.pay_due_ticks(timezone.now(), seconds_max=PAYING_S_MAX)
 
 
 @shared_task

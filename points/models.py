@@ -174,7 +174,9 @@ class PointsTrigger(Configuration):
             TriggerType.METRIC: f"{self.metric}: every {self.metric_threshold or 0:,}",
             TriggerType.STREAK: f"Every {self.streak_length or 0:,} of a streak",
             TriggerType.ACHIEVEMENT: f"Achievement: {self.achievement}",
-            TriggerType.TIME: f"Every {self.time_interval or 0:,} {(self.time_unit or '') + 's'}",
+            TriggerType.TIME: f"Every {self.time_unit}"
+            if self.time_interval == 1
+            else f"Every {self.time_interval or 0:,} {self.time_unit}s",
             TriggerType.USER_CREATION: "New user",
         }
         return words[TriggerType(self.type)]
@@ -187,14 +189,15 @@ class PointsTrigger(Configuration):
 
     def _problems(self) -> dict[str, Any]:
         label = TriggerType(self.type).label.lower() if self.type in TriggerType.values else self.type
+        kind = f"{'an' if label.startswith('a') else 'a'} {label} trigger"
         needed = TRIGGER_FIELDS.get(self.type, ())
         problems: dict[str, Any] = {}
         for field in TYPED_FIELDS:
             present = self.serializable_value(field) is not None
             if present and field not in needed:
-                problems[field] = f"must be empty for a {label} trigger."
+                problems[field] = f"must be empty for {kind}."
             elif not present and field in needed:
-                problems[field] = f"is required for a {label} trigger."
+                problems[field] = f"is required for {kind}."
         if self.points == 0:
             problems["points"] = "must not be 0."
         if self.block_if_out_of_points and (self.type != TriggerType.METRIC or (self.points or 0) >= 0):
@@ -324,6 +327,9 @@ class TimeTick(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("trigger", "due"), name="points_timetick_due_unique"),)
+        indexes = (
+            models.Index(fields=("due",), condition=Q(finished__isnull=True), name="points_timetick_unfinished"),
+        )
 
     def __str__(self) -> str:
         return f"{self.trigger_id} at {self.due:%Y-%m-%d %H:%M}"

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from django.core.serializers.json import DjangoJSONEncoder
 from django.test import Client
+from pytest_django.fixtures import SettingsWrapper
 from pytest_django.live_server_helper import LiveServer
 from trophy import TrophyApi
 from trophy.environment import TrophyApiEnvironment
@@ -57,6 +59,12 @@ def make_game() -> Game:
         xp=create_checked(PointsSystem, name="XP", key="xp"),
         energy=create_checked(PointsSystem, name="Energy", key="energy", max_points=10),
     )
+
+
+@pytest.fixture(autouse=True)
+def media_root(settings: SettingsWrapper, tmp_path: Path) -> None:
+    """Keep uploads of a test out of the project."""
+    settings.MEDIA_ROOT = tmp_path / "media"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What DESIGN.md promises about the rules of the game, sentence by sentence: a case is a sentence and its steps.
+"""What is promised of the rules of the game, sentence by sentence: a case is a sentence and its steps.
 
 A step sets something up (`trigger`, `goal`, `boost`, `level`, `streaks`), does something over the API (`event`,
 `identify`, `complete`), lets time pass (`at`), or expects something of the last answer or of what is stored. It is

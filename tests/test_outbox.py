@@ -10,12 +10,16 @@ import trophy
 from pydantic import BaseModel
 
 from achievements.services import activate_achievement, create_achievement
+from boosts.models import Boost
 from boosts.services import create_boost
 from core.services import archive, create_checked
 from engine import backdate, clock
-from engine.inputs import EventInput
+from engine.inputs import EventInput, IdentifyInput
 from engine.pipeline import process
+from engine.tick import pay_due_ticks
 from levels.models import Level
+from points.models import PointsAward, PointsTrigger
+from points.render import render_trigger
 from tests.conftest import Api, Game
 from users.rules import UserChanges
 from webhooks.models import Endpoint, MessageType, OutboxMessage
@@ -112,6 +116,64 @@ def test_looking_back_is_quiet_but_for_the_points(game: Game, endpoint: Endpoint
     activate_achievement(achievement=achievement)
     assert backdate.look_back(clock=lambda: NOON) == 1
     assert [each.type for each in messages()] == ["points.changed"]
+
+
+def test_a_time_trigger_tells_what_an_event_would(game: Game, endpoint: Endpoint) -> None:
+    create_checked(Level, system=game.xp, name="Start", key="start", points=0)
+    create_checked(Level, system=game.xp, name="Bronze", key="bronze", points=30)
+    in_march: dict[str, Any] = {"start": date(2026, 3, 1), "multiplier": Decimal("1.5"), "status": "active"}
+    create_boost(system=game.xp, name="Half more", **in_march)
+    Boost.objects.update(activated=NOON - timedelta(days=1))
+    game.trigger(points=10)
+    hourly: dict[str, Any] = {
+        "type": "time",
+        "time_unit": "hour",
+        "time_interval": 1,
+        "metric": None,
+        "metric_threshold": None,
+    }
+    trigger = game.trigger(points=10, **hourly)
+    PointsTrigger.objects.filter(id=trigger.id).update(time_started=NOON)
+
+    def tick(hours: int) -> list[dict[str, Any]]:
+        OutboxMessage.objects.all().delete()
+        pay_due_ticks(NOON + timedelta(hours=hours), clock=lambda: NOON + timedelta(hours=hours, seconds=5))
+        return list(OutboxMessage.objects.order_by("id").values_list("payload", flat=True))
+
+    changes = UserChanges("alice", name="Alice", tz="Asia/Kolkata", device_tokens=("t",), sign_up_date=date(2026, 3, 1))
+    process([EventInput(changes, "lessons", Decimal(1), at=NOON)])
+    of_event = next(each for each in OutboxMessage.objects.all() if each.type == "points.changed").payload
+    changed, level = tick(hours=1)
+    assert changed["user"] == of_event["user"]
+    (award,), (of_event_award,) = changed["points"].pop("awards"), of_event["points"].pop("awards")
+    assert award["boosts"] == of_event_award["boosts"]
+    assert award["trigger"] == render_trigger(PointsTrigger.objects.get(id=trigger.id))
+    stored = PointsAward.objects.get(trigger=trigger)
+    assert (award["id"], award["awarded"], award["total"]) == (str(stored.id), 15, 30)
+    assert award["date"] == "2026-03-10T13:00:05.000Z"
+    assert changed["points"] == of_event["points"] | {"total": 30, "added": 15, "level": level["newLevel"]}
+    assert (level["previousLevel"]["key"], level["newLevel"]["key"]) == ("start", "bronze")
+    for payload in (changed | {"points": changed["points"] | {"awards": [award]}}, level):
+        PAYLOADS[payload["type"]].model_validate(payload)
+    (again,) = tick(hours=2)
+    assert "level" not in again["points"]
+
+
+def test_the_first_points_of_a_time_trigger_bring_the_first_level(game: Game, endpoint: Endpoint) -> None:
+    create_checked(Level, system=game.xp, name="Start", key="start", points=0)
+    hourly: dict[str, Any] = {
+        "type": "time",
+        "time_unit": "hour",
+        "time_interval": 1,
+        "metric": None,
+        "metric_threshold": None,
+    }
+    PointsTrigger.objects.filter(id=game.trigger(points=10, **hourly).id).update(time_started=NOON)
+    process([IdentifyInput(UserChanges("alice"), at=NOON)])
+    pay_due_ticks(NOON + timedelta(hours=1), clock=lambda: NOON + timedelta(hours=1))
+    changed, level = messages()
+    assert (changed.points.total, changed.points.level.key) == (10, "start")
+    assert (level.previous_level, level.new_level.key) == (None, "start")
 
 
 def test_only_what_some_endpoint_wants_is_written(game: Game, api: Api) -> None:

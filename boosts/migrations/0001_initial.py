@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='boost',
-            index=models.Index(condition=models.Q(('external_id__isnull', False), ('finished__isnull', True), ('status', 'active')), fields=['external_id'], name='boosts_boost_of_user'),
+            index=models.Index(condition=models.Q(('status', 'active')), fields=['external_id'], name='boosts_boost_of_user'),
         ),
         migrations.AddConstraint(
             model_name='boost',

@@ -87,6 +87,10 @@ class Migration(migrations.Migration):
             model_name='timetick',
             constraint=models.UniqueConstraint(fields=('trigger', 'due'), name='points_timetick_due_unique'),
         ),
+        migrations.AddIndex(
+            model_name='timetick',
+            index=models.Index(condition=models.Q(('finished__isnull', True)), fields=['due'], name='points_timetick_unfinished'),
+        ),
         leave_room_for_updates("points_pointsday"),
         migrations.RunSQL(
             """
