@@ -1,12 +1,20 @@
 """Reading query parameters."""
 
 import re
+from datetime import date
+from enum import StrEnum
+from typing import Final, TypeVar
 
 from rest_framework.request import Request
 
 from api.errors import invalid
 from users.models import AttributeType
 from users.store import load_attribute_keys
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+DAY_MIN: Final = date(1900, 1, 1)
+DAY_MAX: Final = date(2999, 12, 31)
 
 
 def whole_number(request: Request, name: str, *, least: int, most: int | None = None, default: int) -> int:
@@ -37,6 +45,36 @@ def texts(request: Request, name: str, *, most: int) -> list[str]:
     return found
 
 
+def choice(request: Request, name: str, choices: type[Choice]) -> Choice:
+    """Return the one of `choices` that the query parameter `name` says; it is required. Raises ApiError."""
+    text = request.query_params.get(name)
+    if text not in list(choices):
+        raise invalid(f"{name} is required and must be one of {', '.join(choices)}.")
+    return choices(text)
+
+
+def day(request: Request, name: str) -> date:
+    """Return the date of the query parameter `name`, which is required. Raises ApiError."""
+    text = request.query_params.get(name, "")
+    try:
+        given = date.fromisoformat(text) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None
+    except ValueError:
+        given = None
+    if given is None or not DAY_MIN <= given <= DAY_MAX:
+        raise invalid(f"{name} is required and must be a date (YYYY-MM-DD) from {DAY_MIN} to {DAY_MAX}.")
+    return given
+
+
+def days(request: Request, *, most: int) -> tuple[date, date]:
+    """Return the dates of the query parameters startDate and endDate, at most `most` days apart. Raises ApiError."""
+    start, end = day(request, "startDate"), day(request, "endDate")
+    if start > end:
+        raise invalid("startDate must not be after endDate.")
+    if (end - start).days > most:
+        raise invalid(f"endDate must be at most {most} days after startDate.")
+    return start, end
+
+
 def attribute_values(request: Request, name: str) -> dict[str, str] | None:
     """Return the user attributes of the query parameter `name`, None where it is absent. Raises ApiError."""
     text = request.query_params.get(name)
@@ -46,6 +84,8 @@ def attribute_values(request: Request, name: str) -> dict[str, str] | None:
     if any(not (key and colon and value) or "\x00" in value for key, colon, value in pairs):
         raise invalid(f"{name} must be like plan:pro,country:de.")
     found = {key: value for key, _, value in pairs}
+    if len(found) < len(pairs):
+        raise invalid(f"{name} must name each attribute only once.")
     unknown = sorted(found.keys() - load_attribute_keys()[AttributeType.USER])
     if unknown:
         raise invalid(f"{name}: Invalid attribute keys: {', '.join(unknown)}. Set them up as attributes first.")

@@ -1,6 +1,7 @@
 """What users reach: streaks, achievements, boosts and levels."""
 
-from django.db.models import Count
+from typing import Final
+
 from django.urls import path
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -8,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from achievements.models import AchievementStatus, Completion
+from achievements.models import AchievementStatus
 from achievements.render import (
     AchievementStatsJson,
     UserAchievementStatsJson,
@@ -17,6 +18,7 @@ from achievements.render import (
     with_stats_and_achieved_at,
 )
 from achievements.store import read_completions, shown_achievements
+from analytics.store import completion_counts, user_count
 from api.authentication import caller
 from api.bodies import CompletionBody, read_body, user_changes
 from api.errors import rejection
@@ -46,18 +48,8 @@ from streaks.store import load_rule, read_lengths, read_streaks
 from users.models import EndUser
 from users.rules import local_date
 
-
-def completion_counts() -> dict[str, int]:
-    rows = Completion.objects.values_list("achievement_id").annotate(users=Count("id"))
-    return {str(id_): users for id_, users in rows}
-
-
-def user_count() -> int:
-    return EndUser.objects.count()
-
-
-USERS_MAX = 100
-HISTORY_MAX = 400
+USERS_MAX: Final = 100
+HISTORY_MAX: Final = 400
 
 USER_ATTRIBUTES = OpenApiParameter(
     "userAttributes", str, description="Only what a user with these attributes can get: `plan:pro,country:de`."

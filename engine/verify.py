@@ -98,6 +98,68 @@ CHECKS: Final = (
         WHERE NOT EXISTS (SELECT FROM metrics_metric m WHERE m.id = e.metric_id)
         """,
     ),
+    Check(
+        "Every balance is the sum of what it moved by day by day.",
+        """
+        SELECT format('user %s, system %s: balance %s, by its days %s', u.external_id, s.key, b.total, d.total)
+        FROM points_pointsbalance b
+        FULL JOIN (
+            SELECT user_id, system_id, sum(change) AS total FROM points_pointsday GROUP BY user_id, system_id
+        ) AS d USING (user_id, system_id)
+        LEFT JOIN users_enduser u ON u.id = user_id LEFT JOIN points_pointssystem s ON s.id = system_id
+        WHERE b.total IS DISTINCT FROM d.total
+        """,
+    ),
+    Check(
+        "Every total is the sum of what it moved by day by day.",
+        """
+        SELECT format('user %s, metric %s: total %s, by its days %s', u.external_id, m.key, t.total, d.total)
+        FROM (SELECT * FROM metrics_metrictotal WHERE filter = '') AS t
+        FULL JOIN (
+            SELECT user_id, metric_id, sum(change) AS total FROM metrics_metricday GROUP BY user_id, metric_id
+        ) AS d USING (user_id, metric_id)
+        LEFT JOIN users_enduser u ON u.id = user_id LEFT JOIN metrics_metric m ON m.id = metric_id
+        WHERE t.total IS DISTINCT FROM d.total
+        """,
+    ),
+    Check(
+        "Every counter is what there is of its kind, less what still waits to be added to it.",
+        # Ranges begin at 1, 2, 3... 10, 11, 21... 91, 101...: one less has the total's first digit, then zeros.
+        """
+        WITH counted AS (
+            SELECT 'user' AS kind, '00000000-0000-0000-0000-000000000000'::uuid AS subject, NULL::bigint AS total,
+                   count(*) AS users
+            FROM users_enduser
+            UNION ALL
+            SELECT 'completion', achievement_id, NULL, count(*) FROM achievements_completion GROUP BY achievement_id
+            UNION ALL
+            SELECT 'balance', system_id, total, count(*) FROM points_pointsbalance GROUP BY system_id, total
+            UNION ALL
+            SELECT kind, coalesce(subject, '00000000-0000-0000-0000-000000000000'), after, -users FROM core_delta
+            UNION ALL
+            SELECT kind, subject, before, users FROM core_delta WHERE before IS NOT NULL
+        ), truth AS (
+            SELECT kind, subject, 0 AS place, users FROM counted WHERE kind <> 'balance'
+            UNION ALL
+            SELECT 'points', subject, rpad(left(less_one, 1), length(less_one), '0')::bigint + 1, users
+            FROM (
+                SELECT *, (total - 1)::text AS less_one FROM counted WHERE kind = 'balance' AND total > 0
+            ) AS held
+            UNION ALL
+            SELECT 'level', c.subject,
+                   (SELECT max(place) FROM analytics_counter l
+                    WHERE l.kind = 'level' AND l.subject = c.subject AND l.place <= c.total), c.users
+            FROM counted c WHERE c.kind = 'balance'
+        )
+        SELECT format('counter %s of %s from %s: %s users, by the rows %s', kind, subject, place, c.users, t.users)
+        FROM analytics_counter c
+        FULL JOIN (
+            SELECT kind, subject, place, sum(users) AS users FROM truth WHERE place IS NOT NULL
+            GROUP BY kind, subject, place
+        ) AS t USING (kind, subject, place)
+        WHERE coalesce(c.users, 0) <> coalesce(t.users, 0)
+        """,
+    ),
 )
 
 
