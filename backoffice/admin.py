@@ -7,6 +7,8 @@ from django.contrib.auth.models import Group, User
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from achievements.models import Achievement
+from backoffice.achievement_pages import ActivatedAchievementAdmin
 from backoffice.points_systems import PointsSystemAdmin
 from backoffice.users import EndUserAdmin
 from points.models import PointsSystem
@@ -14,6 +16,7 @@ from users.models import EndUser
 
 admin.site.register(PointsSystem, PointsSystemAdmin)
 admin.site.register(EndUser, EndUserAdmin)
+admin.site.register(Achievement, ActivatedAchievementAdmin)
 
 admin.site.unregister(User)
 admin.site.unregister(Group)

@@ -1,17 +1,27 @@
-"""What a user's page shows: balances, totals, and the ledger page by page."""
+"""What a user's page shows: balances with levels, the streak, achievements, totals, and the ledger page by page."""
 
+from collections import defaultdict
+from datetime import date, datetime
 from typing import Any, Final, TypedDict
+from uuid import UUID
 
 from django.urls import reverse
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.timezone import localtime
 
-from core.images import absolute_badge_url
+from achievements.models import Achievement, Completion
+from core.images import local_badge_url
 from core.json import plain_number
+from core.models import ConfigurationStatus
+from levels.models import Level
+from levels.store import level_at
 from metrics.models import MetricTotal
 from metrics.rules import NO_FILTER
 from points.models import PointsAward, PointsBalance, PointsSystem
+from points.store import applied_boosts
+from streaks.rules import Frequency
+from streaks.store import read_streaks
 from users.models import EndUser
 
 PAGE_LENGTH: Final = 25
@@ -22,10 +32,31 @@ class SystemCard(TypedDict):
 
     system: PointsSystem
     badge_url: str | None
-    total: int
-    awards: int
+    total: str
+    maximum: str
+    awards: str
     percent: int | None
+    level: Level | None
+    level_badge_url: str | None
+    next_level: str
     chosen: bool
+
+
+class StreakCard(TypedDict):
+    """A user's streak; `until` is the last day on which it can be extended."""
+
+    length: int
+    unit: str
+    started: date | None
+    until: date | None
+
+
+class Medal(TypedDict):
+    """An achievement that a user completed."""
+
+    achievement: Achievement
+    badge_url: str | None
+    at: datetime
 
 
 class Table(TypedDict):
@@ -49,19 +80,58 @@ def system_cards(user: EndUser, *, chosen: str) -> list[SystemCard]:
     balances = list(PointsBalance.objects.filter(user_id=user.id).select_related("system").order_by("system_id"))
     keys = [balance.system.key for balance in balances]
     chosen = chosen if chosen in keys else keys[0] if keys else ""
-    return [_card(balance, is_chosen=balance.system.key == chosen) for balance in balances]
+    levels = _levels_of({balance.system_id for balance in balances})
+    return [
+        _card(balance, levels.get(balance.system_id, []), is_chosen=balance.system.key == chosen)
+        for balance in balances
+    ]
 
 
-def _card(balance: PointsBalance, *, is_chosen: bool) -> SystemCard:
-    system = balance.system
+def _levels_of(system_ids: set[UUID]) -> dict[UUID, list[Level]]:
+    """Return the active levels of each system, the lowest first."""
+    active = Level.objects.filter(system_id__in=system_ids, status=ConfigurationStatus.ACTIVE).order_by("points")
+    levels: dict[UUID, list[Level]] = defaultdict(list)
+    for level in active:
+        levels[level.system_id].append(level)
+    return levels
+
+
+def _card(balance: PointsBalance, levels: list[Level], *, is_chosen: bool) -> SystemCard:
+    system, level = balance.system, level_at(levels, balance.total)
     return {
         "system": system,
-        "badge_url": absolute_badge_url(system.badge, system.badge_url),
-        "total": balance.total,
-        "awards": balance.seq,
+        "badge_url": local_badge_url(system.badge, system.badge_url),
+        "total": f"{balance.total:,}",
+        "maximum": f"{system.max_points:,}" if system.max_points else "",
+        "awards": "1 line" if balance.seq == 1 else f"{balance.seq:,} lines",
         "percent": min(100, 100 * balance.total // system.max_points) if system.max_points else None,
+        "level": level,
+        "level_badge_url": local_badge_url(level.badge, level.badge_url) if level else None,
+        "next_level": next((f"{each} from {each.points:,}" for each in levels if each.points > balance.total), ""),
         "chosen": is_chosen,
     }
+
+
+def streak_card(user: EndUser, now: datetime) -> StreakCard | None:
+    """Return the user's streak as it is `now` where they are; None where they have none."""
+    streak = read_streaks([user], now).get(user.external_id)
+    if streak is None or not streak.length:
+        return None
+    unit = {Frequency.DAILY: "day", Frequency.WEEKLY: "week", Frequency.MONTHLY: "month"}[streak.frequency]
+    return {"length": streak.length, "unit": unit, "started": streak.started, "until": streak.expires}
+
+
+def medals(user: EndUser) -> list[Medal]:
+    """Return what the user completed, the newest first."""
+    completions = Completion.objects.filter(user_id=user.id).select_related("achievement").order_by("-at", "-id")
+    return [
+        {
+            "achievement": each.achievement,
+            "badge_url": local_badge_url(each.achievement.badge, each.achievement.badge_url),
+            "at": each.at,
+        }
+        for each in completions
+    ]
 
 
 def metric_rows(user: EndUser) -> Table:
@@ -86,7 +156,7 @@ def ledger_page(user: EndUser, system: PointsSystem, *, before: str) -> LedgerPa
     lines = PointsAward.objects.filter(user=user, system=system).order_by("-seq")
     if before.isdecimal():
         lines = lines.filter(seq__lt=min(int(before), 2**63 - 1))
-    page = list(lines.prefetch_related("trigger__metric", "event__metric")[: PAGE_LENGTH + 1])
+    page = list(lines.prefetch_related("trigger__metric", "trigger__achievement", "event__metric")[: PAGE_LENGTH + 1])
     shown = page[:PAGE_LENGTH]
     return {
         "system": system,
@@ -109,7 +179,13 @@ def _why(award: PointsAward) -> str:
     if award.trigger is None:
         return award.get_cause_display()
     page = reverse("admin:points_pointstrigger_change", args=(award.trigger_id,))
-    return format_html("<a class='text-primary-600 dark:text-primary-500' href='{}'>{}</a>", page, award.trigger)
+    why = format_html("<a class='text-primary-600 dark:text-primary-500' href='{}'>{}</a>", page, award.trigger)
+    boosts = format_html_join(", ", "{} x{}", _boosts_of(award))
+    return format_html("{}<br><span class='text-xs'>boosted by {}</span>", why, boosts) if boosts else why
+
+
+def _boosts_of(award: PointsAward) -> list[tuple[str, Any]]:
+    return [(boost.name, plain_number(boost.multiplier)) for boost in applied_boosts(award)]
 
 
 def _event(award: PointsAward) -> str:

@@ -21,6 +21,10 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _link("Points systems", "stars", "admin:points_pointssystem_changelist"),
                 _link("Triggers", "bolt", "admin:points_pointstrigger_changelist"),
+                _link("Achievements", "military_tech", "admin:achievements_achievement_changelist"),
+                _link("Boosts", "rocket_launch", "admin:boosts_boost_changelist"),
+                _link("Levels", "stairs", "admin:levels_level_changelist"),
+                _link("Streaks", "local_fire_department", "admin:streaks_streaksettings_changelist"),
                 _link("Metrics", "monitoring", "admin:metrics_metric_changelist"),
                 _link("Attributes", "sell", "admin:users_attribute_changelist"),
             ],
@@ -57,7 +61,10 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
             "models": [{"name": "points.pointssystem", "detail": True}],
             "items": [
                 {"title": "Configuration", "link": _this_page, "inline": "general"},
-                {"title": "Triggers", "link": _this_page, "inline": "dataset-pointstrigger", "permission": is_change},
+                *(
+                    {"title": title, "link": _this_page, "inline": f"dataset-{model}", "permission": is_change}
+                    for title, model in (("Triggers", "pointstrigger"), ("Boosts", "boost"), ("Levels", "level"))
+                ),
             ],
         }
     ]

@@ -11,8 +11,12 @@ from unfold.datasets import BaseDataset
 from unfold.decorators import display
 
 from backoffice.navigation import is_change
-from core.admin import ConfigurationAdmin
-from core.images import absolute_badge_url
+from boosts.admin import BoostAdmin
+from boosts.models import Boost, BoostStatus
+from core.admin import BadgedAdmin, with_badge
+from core.models import ConfigurationStatus
+from levels.admin import LevelAdmin
+from levels.models import Level
 from points.admin import PointsTriggerAdmin
 from points.models import PointsSystem, PointsTrigger, TriggerStatus
 
@@ -26,7 +30,7 @@ class TriggersOfSystem(PointsTriggerAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PointsTrigger]:
         """Leave out the other systems' triggers, and those that are archived."""
-        triggers = super().get_queryset(request).select_related("metric")
+        triggers = super().get_queryset(request).select_related("metric", "achievement")
         return triggers.filter(system_id=self.extra_context["object"]).exclude(status=TriggerStatus.ARCHIVED)
 
 
@@ -39,18 +43,65 @@ class TriggersTab(BaseDataset):
     tab = True
 
 
-class PointsSystemAdmin(ConfigurationAdmin):
+class BoostsOfSystem(BoostAdmin):
+    """The boosts of the points system whose page it is, but for those of one user, who may be many."""
+
+    list_display = ("name", "shown_multiplier", "shown_days", "shown_audience", "shown_status")
+    list_per_page = 20
+    search_fields = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Boost]:
+        """Leave out the other systems' boosts, one user's, and those that are archived."""
+        boosts = super().get_queryset(request).filter(system_id=self.extra_context["object"], external_id=None)
+        return boosts.exclude(status=BoostStatus.ARCHIVED)
+
+
+class BoostsTab(BaseDataset):
+    """The tab of a points system's boosts."""
+
+    model = Boost
+    model_admin = BoostsOfSystem
+    title = "Boosts"
+    tab = True
+
+
+class LevelsOfSystem(LevelAdmin):
+    """The levels of the points system whose page it is, the lowest first."""
+
+    list_display = ("shown_name", "shown_points", "key", "updated")
+    list_per_page = 20
+    search_fields = ()
+    ordering = ("points",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Level]:
+        """Leave out the other systems' levels, and those that are archived."""
+        levels: QuerySet[Level] = super().get_queryset(request).filter(system_id=self.extra_context["object"])
+        return levels.exclude(status=ConfigurationStatus.ARCHIVED)
+
+
+class LevelsTab(BaseDataset):
+    """The tab of a points system's levels."""
+
+    model = Level
+    model_admin = LevelsOfSystem
+    title = "Levels"
+    tab = True
+
+
+class PointsSystemAdmin(BadgedAdmin):
     """Points systems: XP, gems, energy."""
 
+    empty_hint = "A points system is a currency of its own: XP, gems, energy."
     list_display = ("shown_system", "key", "shown_maximum", "shown_triggers", "shown_status", "created")
     search_fields = ("name", "key")
     readonly_fields = ("shown_badge",)
     fieldsets = (
         (None, {"fields": ("name", "key", "description", "max_points")}),
-        ("Badge", {"fields": ("shown_badge", "badge", "badge_url")}),
+        BadgedAdmin.badge_fieldset,
     )
-    change_form_datasets = (TriggersTab,)
-    change_form_outer_after_template = "backoffice/points_system_triggers.html"
+    actions_row = ("archive_one",)
+    change_form_datasets = (TriggersTab, BoostsTab, LevelsTab)
+    change_form_outer_after_template = "backoffice/points_system_tabs.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PointsSystem]:
         """Count each system's active triggers along."""
@@ -69,9 +120,7 @@ class PointsSystemAdmin(ConfigurationAdmin):
     @display(description="Points system", header=True, ordering="name")
     def shown_system(self, system: PointsSystem) -> list[Any]:
         """Show the badge, the name and the description."""
-        url = absolute_badge_url(system.badge, system.badge_url)
-        image = {"path": url, "squared": True, "borderless": True} if url else None
-        return [system.name, system.description[:80], system.name[:2].upper(), image]
+        return with_badge(system, system.name, system.description[:80])
 
     @display(description="Maximum", ordering="max_points")
     def shown_maximum(self, system: PointsSystem) -> str:
@@ -83,9 +132,3 @@ class PointsSystemAdmin(ConfigurationAdmin):
         """Link to the tab of triggers."""
         page = reverse("admin:points_pointssystem_change", args=(system.id,))
         return format_html("<a href='{}#dataset-pointstrigger'>{} active</a>", page, system.active_triggers)
-
-    @admin.display(description="Current badge")
-    def shown_badge(self, system: PointsSystem) -> str:
-        """Show the badge as the product will."""
-        url = absolute_badge_url(system.badge, system.badge_url)
-        return format_html("<img src='{}' alt='Badge' width='64' height='64'>", url) if url else "none"

@@ -4,10 +4,11 @@ from typing import Any
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from backoffice.ledger import ledger_page, metric_rows, system_cards
+from backoffice.ledger import ledger_page, medals, metric_rows, streak_card, system_cards
 from users.models import EndUser
 
 
@@ -38,7 +39,7 @@ class EndUserAdmin(ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show what the user holds, and a page of the ledger, before the profile."""
+        """Show what the user holds and did, and a page of the ledger, before the profile."""
         user = self.get_object(request, object_id)
         context = {} if user is None else self._points_of(request, user)
         response: HttpResponse = super().change_view(request, object_id, form_url, (extra_context or {}) | context)
@@ -49,6 +50,8 @@ class EndUserAdmin(ModelAdmin):
         chosen = next((card["system"] for card in cards if card["chosen"]), None)
         return {
             "system_cards": cards,
+            "streak": streak_card(user, timezone.now()),
+            "medals": medals(user),
             "metric_table": metric_rows(user),
             "ledger": ledger_page(user, chosen, before=request.GET.get("before", "")) if chosen else None,
         }

@@ -5,22 +5,42 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
+from django.utils import timezone
 
+from achievements.models import Achievement, AchievementStatus
+from achievements.rules import AchievementType
+from achievements.services import create_achievement
+from boosts.models import Boost, BoostStatus
+from boosts.services import create_boost
+from config.demo_badges import draw_badge
 from core.services import create_checked
+from engine.clock import end_expired_streaks, mark_boosts
 from engine.inputs import EventInput
 from engine.pipeline import process
+from levels.models import Level
 from metrics.models import Metric
-from points.models import PointsSystem, TriggerStatus, TriggerType
+from points.models import PointsSystem, TimeUnit, TriggerStatus, TriggerType
+from points.rules import Rounding
 from points.services import create_system
+from streaks.models import StreakMetric, StreakSettings
 from users.models import Attribute, AttributeType
 from users.rules import UserChanges
 
 USERS: Final = 200
 DAYS: Final = 60
 BATCH: Final = 500
+
+LEVELS: Final = (
+    ("Novice", "novice", 0, ("hexagon", "bronze", "one")),
+    ("Apprentice", "apprentice", 250, ("hexagon", "silver", "two")),
+    ("Adept", "adept", 750, ("hexagon", "teal", "three")),
+    ("Expert", "expert", 1500, ("hexagon", "violet", "star")),
+    ("Master", "master", 3500, ("hexagon", "gold", "crown")),
+)
+"""Name, key, points and badge."""
 
 FIRST_NAMES: Final = (
     *("Alice", "Amara", "Anders", "Anika", "Bao", "Carmen", "Chidi", "Daria", "Diego", "Elif", "Emeka", "Farah"),
@@ -45,45 +65,135 @@ class Learner:
     effort: int
 
 
+@dataclass(frozen=True)
+class Goals:
+    """What the rules of the demo look at."""
+
+    plan: Attribute
+    category: Attribute
+    flashcards: Metric
+    lessons: Metric
+
+
 @transaction.atomic
-def create_rules() -> None:
-    """Set the study app up: two metrics, two points systems, seven triggers."""
-    plan = create_checked(Attribute, name="Plan", key="plan", type=AttributeType.USER)
-    category = create_checked(Attribute, name="Category", key="category", type=AttributeType.EVENT)
-    flashcards = create_checked(Metric, name="Flashcards flipped", key="flashcards-flipped", units="cards")
-    lessons = create_checked(Metric, name="Lessons completed", key="lessons-completed", units="lessons")
+def create_rules(now: datetime | None = None) -> None:
+    """Set the study app up as if that had happened before the first event, DAYS before `now` (None: this moment)."""
+    goals = Goals(
+        plan=create_checked(Attribute, name="Plan", key="plan", type=AttributeType.USER),
+        category=create_checked(Attribute, name="Category", key="category", type=AttributeType.EVENT),
+        flashcards=create_checked(Metric, name="Flashcards flipped", key="flashcards-flipped", units="cards"),
+        lessons=create_checked(Metric, name="Lessons completed", key="lessons-completed", units="lessons"),
+    )
+    settings = create_checked(StreakSettings)
+    create_checked(StreakMetric, settings=settings, metric=goals.flashcards, threshold=Decimal(10))
+    create_checked(StreakMetric, settings=settings, metric=goals.lessons, threshold=Decimal(1))
+    xp = _create_xp(goals, _create_achievements(goals))
+    _create_energy(goals)
+    for name, key, points, badge in LEVELS:
+        create_checked(Level, system=xp, name=name, key=key, points=points, badge=draw_badge(*badge))
+    _create_boosts(xp, goals, now or timezone.now())
+
+
+def _create_achievements(goals: Goals) -> dict[Achievement, int]:
+    """Set four achievements up, one of them inactive, to be tried; return what XP pays for them."""
+    active: dict[str, Any] = {"status": AchievementStatus.ACTIVE}
+    bookworm = create_achievement(
+        name="Bookworm",
+        description="Flip 500 flashcards.",
+        type=AchievementType.METRIC.value,
+        metric=goals.flashcards,
+        metric_value=Decimal(500),
+        badge=draw_badge("circle", "blue", "book"),
+        **active,
+    )
+    on_fire = create_achievement(
+        name="On fire",
+        description="Study on 7 days in a row.",
+        type=AchievementType.STREAK.value,
+        streak_length=7,
+        badge=draw_badge("circle", "orange", "flame"),
+        **active,
+    )
+    scholar = create_achievement(
+        name="Scholar",
+        description="Be a bookworm, and on fire.",
+        type=AchievementType.COMPOSITE.value,
+        prerequisites=[bookworm, on_fire],
+        badge=draw_badge("seal", "gold", "star"),
+        **active,
+    )
+    good_listener = create_achievement(
+        name="Good listener",
+        description="Complete 10 listening lessons.",
+        type=AchievementType.METRIC.value,
+        metric=goals.lessons,
+        metric_value=Decimal(10),
+        event_filters=[(goals.category, "listening")],
+        badge=draw_badge("circle", "green", "check"),
+    )
+    return {on_fire: 250, scholar: 500, good_listener: 100}
+
+
+def _create_xp(goals: Goals, achievements: dict[Achievement, int]) -> PointsSystem:
     active = {"status": TriggerStatus.ACTIVE}
     per_metric = {"type": TriggerType.METRIC, **active}
-    create_system(
+    listening = {"event_filters": [(goals.category, "listening")], "user_filters": [(goals.plan, "pro")]}
+    return create_system(
         name="XP",
         key="xp",
         description="Experience: what a learner has done so far. It only ever grows.",
+        badge=draw_badge("seal", "violet", "star"),
         triggers=[
             {"type": TriggerType.USER_CREATION, "points": 50, **active},
-            {"metric": flashcards, "metric_threshold": 10, "points": 5, **per_metric},
-            {"metric": lessons, "metric_threshold": 1, "points": 20, **per_metric},
-            {"metric": lessons, "metric_threshold": 10, "points": 100, **per_metric},
-            {
-                "metric": lessons,
-                "metric_threshold": 1,
-                "points": 10,
-                "event_filters": [(category, "listening")],
-                "user_filters": [(plan, "pro")],
-                **per_metric,
-            },
-            {"metric": flashcards, "metric_threshold": 500, "points": 250, "type": TriggerType.METRIC},
+            {"metric": goals.flashcards, "metric_threshold": 10, "points": 5, **per_metric},
+            {"metric": goals.lessons, "metric_threshold": 1, "points": 20, **per_metric},
+            {"metric": goals.lessons, "metric_threshold": 10, "points": 100, **per_metric},
+            {"metric": goals.lessons, "metric_threshold": 1, "points": 10, **listening, **per_metric},
+            {"type": TriggerType.STREAK, "streak_length": 7, "points": 150, **active},
+            *(
+                {"type": TriggerType.ACHIEVEMENT, "achievement": achievement, "points": points, **active}
+                for achievement, points in achievements.items()
+            ),
+            {"metric": goals.flashcards, "metric_threshold": 500, "points": 250, "type": TriggerType.METRIC},
         ],
     )
+
+
+def _create_energy(goals: Goals) -> None:
+    active = {"status": TriggerStatus.ACTIVE}
+    per_metric = {"type": TriggerType.METRIC, **active}
+    hourly = {"type": TriggerType.TIME, "time_unit": TimeUnit.HOUR, "time_interval": 1}
     create_system(
         name="Energy",
         key="energy",
-        description="What a lesson costs. Flashcards bring it back.",
+        description="What a lesson costs. Flashcards bring it back, and so does every hour.",
         max_points=30,
+        badge=draw_badge("circle", "green", "bolt"),
         triggers=[
             {"type": TriggerType.USER_CREATION, "points": 30, **active},
-            {"metric": flashcards, "metric_threshold": 5, "points": 1, **per_metric},
-            {"metric": lessons, "metric_threshold": 1, "points": -3, **per_metric},
+            {"metric": goals.flashcards, "metric_threshold": 5, "points": 1, **per_metric},
+            {"metric": goals.lessons, "metric_threshold": 1, "points": -3, **per_metric},
+            {"points": 1, **hourly, **active},
         ],
+    )
+
+
+def _create_boosts(xp: PointsSystem, goals: Goals, now: datetime) -> None:
+    """Schedule a boost for the weekend ahead, and have had one some weeks ago."""
+    today = now.astimezone(UTC).date()
+    ahead = today + timedelta(days=2 + (5 - today.weekday() - 2) % 7)
+    double: dict[str, Any] = {"system": xp, "multiplier": Decimal(2), "status": BoostStatus.ACTIVE}
+    create_boost(name="Double XP weekend", start=ahead, end=ahead + timedelta(days=1), **double)
+    back = ahead - timedelta(days=28)
+    past = create_boost(name="Launch weekend", start=back, end=back + timedelta(days=1), **double)
+    Boost.objects.filter(id=past.id).update(activated=now - timedelta(days=DAYS + 1))
+    create_boost(
+        name="Pro perk",
+        system=xp,
+        multiplier=Decimal("1.25"),
+        rounding=Rounding.NEAREST.value,
+        start=today,
+        user_filters=[(goals.plan, "pro")],
     )
 
 
@@ -93,13 +203,26 @@ def has_rules() -> bool:
 
 
 def play(now: datetime, advance: Callable[[int], None]) -> int:
-    """Send the demo's events of the days before `now`; `advance` is told after each set how many. Return how many."""
+    """Send the demo's events of the days before `now`; `advance` is told after each set how many. Return how many.
+
+    The boost that was over by then multiplied awards in its days, and is marked as finished at the end.
+    """
     events = list(demo_events(now))
     for start in range(0, len(events), BATCH):
         batch = events[start : start + BATCH]
         process(batch)
         advance(len(batch))
+    end_expired_streaks(now)
+    _end_boosts(now)
     return len(events)
+
+
+def _end_boosts(now: datetime) -> None:
+    """Do what the clock would have done, when it would have."""
+    mark_boosts(now)
+    for boost in Boost.objects.filter(finished__isnull=False, end__isnull=False):
+        over_everywhere = datetime.combine(boost.end or now, time(12), UTC) + timedelta(days=1)
+        Boost.objects.filter(id=boost.id).update(finished=over_everywhere)
 
 
 def demo_events(now: datetime) -> Iterator[EventInput]:
@@ -131,7 +254,7 @@ def _learner(dice: random.Random, number: int) -> Learner:
     )
     # A few study nearly every day and much, most now and then: as in life.
     keenness = dice.paretovariate(1.4)
-    return Learner(changes, int(dice.triangular(0, DAYS, 0)), min(0.9, 0.12 * keenness), 1 + int(min(6, keenness)))
+    return Learner(changes, int(dice.triangular(0, DAYS, 0)), min(1.5, 0.12 * keenness), 1 + int(min(6, keenness)))
 
 
 def _day_of(dice: random.Random, learner: Learner, start: datetime) -> Iterator[EventInput]:

@@ -1,20 +1,37 @@
 """What the admin of every configuration shares: it is archived instead of deleted."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, TextField
+from django.forms.renderers import BaseRenderer
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminImageFieldWidget, UnfoldAdminTextareaWidget
 
-from core.models import Configuration, ConfigurationStatus
+from core.images import BADGE_CONTENT_TYPES, BadgeField, local_badge_url
+from core.json import plain_number
+from core.models import Badged, Configuration, ConfigurationStatus
 from core.services import archive, restore
 
-STATUS_COLOURS = {"Active": "success", "Inactive": "warning", "Archived": "danger"}
+STATUS_COLOURS = {
+    "Active": "success",
+    "Scheduled": "info",
+    "Inactive": "warning",
+    "Locked": "warning",
+    "Archived": "danger",
+}
 
 
 class LiveFilter(admin.SimpleListFilter):
@@ -36,12 +53,50 @@ class LiveFilter(admin.SimpleListFilter):
         return queryset.exclude(status=ConfigurationStatus.ARCHIVED)
 
 
-class ConfigurationAdmin(ModelAdmin):
-    """The admin of a table of configuration."""
+def dialog(title: str, description: str, submit: str, form_class: Any = None) -> dict[str, Any]:
+    """Return what unfold shows before it runs an action on one row."""
+    return {"title": title, "description": description, "form_submit_text": submit, "form_class": form_class}
 
+
+def only_for(type_: str) -> str:
+    """Return the condition, in the browser, for what belongs to rows of this type. Who may only look sees it always."""
+    return f"typeof type === 'undefined' || type == '{type_}'"
+
+
+class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg] # Django's forms take no parameter at run time
+    """A form that checks constraints over all of a row, and shows decimals as people write them: 2, not 2.0000."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        decimals = {name: value for name, value in self.initial.items() if isinstance(value, Decimal)}
+        self.initial.update({name: plain_number(value) for name, value in decimals.items()})
+
+    def _post_clean(self) -> None:
+        """Refuse what the database would, such as a key that is taken.
+
+        Django passes over constraints on fields that are not asked for; keys are unique by the status, which is not.
+        """
+        super()._post_clean()  # type: ignore[misc] # Django's own
+        if not self.errors:
+            try:
+                self.instance.validate_constraints()
+            except ValidationError as error:
+                self.add_error(None, error.messages)
+
+
+class ConfigurationAdmin(ModelAdmin):
+    """The admin of a table of configuration.
+
+    `offered_in` says, by the name of an action on one row, at which statuses it makes sense; others always do.
+    `empty_hint` says what the rows are for where there are none.
+    """
+
+    form = ConfigurationForm
     list_filter: Sequence[Any] = (LiveFilter,)
     list_per_page = 50
     actions: Sequence[str] = ("archive_selected", "restore_selected")
+    empty_hint = ""
+    offered_in: ClassVar[dict[str, tuple[str, ...]]] = {}
     warn_unsaved_form = True
 
     @display(description="Status", label=STATUS_COLOURS, ordering="status")
@@ -59,6 +114,34 @@ class ConfigurationAdmin(ModelAdmin):
         """Bring back what can be; say of each other why not."""
         each_or_message(request, queryset.filter(status=ConfigurationStatus.ARCHIVED), restore, "restored")
 
+    @action(
+        description="Archive",
+        icon="archive",
+        permissions=["change"],
+        dialog=dialog("Archive it?", "It leaves the rules at once; its past stays. It can be restored.", "Archive"),
+    )
+    def archive_one(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """Archive one row."""
+        self.archive_selected(request, self.model._default_manager.filter(pk=object_id))
+        return back_to_list(request, self.model)
+
+    def is_offered(self, action_name: str, row: Any) -> bool:
+        """Tell whether an action on one row, by its unfold name (such as points_pointstrigger_activate_one), fits."""
+        name = action_name.removeprefix(f"{self.opts.app_label}_{self.opts.model_name}_")
+        if name == "archive_one":
+            return bool(row.status != ConfigurationStatus.ARCHIVED)
+        return self.status_of(row) in self.offered_in.get(name, (self.status_of(row),))
+
+    def status_of(self, row: Any) -> str:
+        """Return the status by which actions are offered."""
+        return str(row.status)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Offer, on the page of a row, the actions that fit it."""
+        found = super().get_actions_detail(request, object_id)
+        row = self.get_object(request, object_id) if found else None
+        return [each for each in found if row is not None and self.is_offered(each.action_name, row)]
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -73,6 +156,71 @@ class ConfigurationAdmin(ModelAdmin):
         return False
 
 
+class FilterFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # as above
+    """Filters by attributes, checked together as the Admin API checks them."""
+
+    def check(self, user_filters: Sequence[tuple[Any, str]], event_filters: Sequence[tuple[Any, str]]) -> None:
+        """Raise ValidationError where `self.instance` cannot have these."""
+        raise NotImplementedError
+
+    def clean(self) -> None:
+        """Refuse filters that cannot be."""
+        super().clean()
+        if any(self.errors):
+            return
+        filters = [(row["attribute"], row["value"]) for row in kept_rows(self)]
+        of_user = [(attribute, value) for attribute, value in filters if attribute.type == "user"]
+        try:
+            self.check(of_user, [each for each in filters if each not in of_user])
+        except ValidationError as error:
+            raise ValidationError(["Filters " + message for message in error.messages]) from error
+
+
+def kept_rows(formset: Any) -> list[dict[str, Any]]:
+    """Return the data of a valid formset's rows but for those that are empty or to be deleted."""
+    return [form.cleaned_data for form in formset.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
+
+
+class BadgeInput(UnfoldAdminImageFieldWidget):
+    """Asks for an image, and shows the chosen one at once."""
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """Leave out what unfold adds for conditional fields: Alpine may not set a file input's value."""
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        context["widget"]["attrs"].pop("x-model.fill", None)
+        return context
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
+    ) -> SafeString:
+        """Render the project's template, which Django's renderer of forms does not look for."""
+        return render_to_string("core/badge_input.html", self.get_context(name, value, attrs))
+
+
+class BadgedAdmin(ConfigurationAdmin):
+    """The admin of configuration with an image."""
+
+    formfield_overrides = {
+        BadgeField: {"widget": BadgeInput(attrs={"accept": ",".join(BADGE_CONTENT_TYPES)})},
+        TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})},
+    }
+    badge_fieldset = ("Badge", {"fields": ("shown_badge", "badge", "badge_url")})
+
+    @admin.display(description="Current badge")
+    def shown_badge(self, row: Badged) -> str:
+        """Show the badge as the product will."""
+        url = local_badge_url(row.badge, row.badge_url)
+        image = "<img src='{}' alt='Badge' width='64' height='64' style='object-fit: contain; height: 64px'>"
+        return format_html(image, url) if url else "none"
+
+
+def with_badge(row: Badged, title: str, subtitle: str = "") -> list[Any]:
+    """Return what a list shows in the column of names: the badge, or two letters in its place."""
+    url = local_badge_url(row.badge, row.badge_url)
+    image = {"path": url, "squared": True, "borderless": True, "width": 32, "height": 32} if url else None
+    return [title, subtitle, title[:2].upper(), image]
+
+
 def each_or_message(request: HttpRequest, rows: QuerySet[Any], do: Callable[..., None], done: str) -> None:
     """Do it to each row; tell the operator how many worked, and of each other why not."""
     count = 0
@@ -84,6 +232,31 @@ def each_or_message(request: HttpRequest, rows: QuerySet[Any], do: Callable[...,
             messages.error(request, " ".join(error.messages))
     if count:
         messages.success(request, f"{count} {done}.")
+
+
+def all_or_message(request: HttpRequest, do: Callable[[], int], done: str, none: str) -> None:
+    """Do it to all rows or none; tell the operator how many there were, that there were `none`, or why not."""
+    try:
+        count = do()
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    else:
+        if count:
+            messages.success(request, f"{count} {done}.")
+        else:
+            messages.warning(request, none)
+
+
+def ask_first(
+    request: HttpRequest, admin_: ModelAdmin, title: str, text: str, submit: str, rows: Sequence[tuple[Any, str]]
+) -> HttpResponse | None:
+    """Return a page that asks before an action on the selected `rows`, each with details; None once that was done."""
+    if "confirmed" in request.POST:
+        return None
+    asked = ("action", "select_across", "index", "dataset", ACTION_CHECKBOX_NAME)
+    answers = [(name, value) for name in asked for value in request.POST.getlist(name)]
+    context = {"title": title, "text": text, "submit": submit, "rows": rows, "answers": answers, "opts": admin_.opts}
+    return TemplateResponse(request, "core/confirm.html", {**admin_.admin_site.each_context(request), **context})
 
 
 def back_to_list(request: HttpRequest, model: type[Configuration]) -> HttpResponse:

@@ -2,60 +2,95 @@
 
 import hashlib
 import io
-import warnings
 from typing import Any, Final, TypedDict
 
+from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile, File
 from django.db import models
 from django.db.models.fields.files import FieldFile, ImageFieldFile
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageSequence
 
 BADGE_BYTES_MAX: Final = 5 * 1024 * 1024
 BADGE_PIXELS_MAX: Final = 4096
+BADGE_FRAMES_MAX: Final = 500
 BADGE_FORMATS: Final = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
+BADGE_CONTENT_TYPES: Final = ("image/png", "image/jpeg", "image/webp", "image/gif")
+# What Pillow would carry over from the original, unless it is given something else.
+WITHOUT_METADATA: Final = {"exif": b"", "xmp": b"", "comment": b""}
 
 
 def validate_badge(file: "File[bytes]") -> None:
     """Refuse, with one clear sentence, what is not an image that a badge can be."""
-    if getattr(file, "_committed", False):
-        return  # stored before, and looked at then
-    if file.size > BADGE_BYTES_MAX:
-        raise ValidationError(f"must be at most {BADGE_BYTES_MAX // 1024 // 1024} MB.")
-    file.seek(0)
-    reencode(file.read())
-    file.seek(0)
+    if not getattr(file, "_committed", False):  # else stored before, and looked at then
+        encoded_badge(file)
+
+
+def encoded_badge(file: "File[bytes]") -> tuple[bytes, str]:
+    """Return what is stored of an upload, and its file ending. Raises ValidationError.
+
+    Kept on the upload, because the form, the model and the storage each ask, and large images take seconds.
+    """
+    upload: Any = file.file if isinstance(file, FieldFile) else file
+    if not hasattr(upload, "encoded_badge"):
+        if file.size > BADGE_BYTES_MAX:
+            raise ValidationError(f"must be at most {BADGE_BYTES_MAX // 1024 // 1024} MB.")
+        file.seek(0)
+        upload.encoded_badge = reencode(file.read())
+        file.seek(0)
+    encoded: tuple[bytes, str] = upload.encoded_badge
+    return encoded
 
 
 def reencode(data: bytes) -> tuple[bytes, str]:
     """Return the image anew without its metadata, and its file ending. Raises ValidationError for anything else.
 
-    The size is read from the header before any pixel is decoded, so that a small file cannot unpack to gigabytes.
+    Sizes are read from the headers before any pixel is decoded, so that a small file cannot unpack to gigabytes.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=list(BADGE_FORMATS)) as image:
-                return _encode(image)
+        with Image.open(io.BytesIO(data), formats=list(BADGE_FORMATS)) as image:
+            return _encode(image)
+    except ValidationError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # a file made to harm makes Pillow raise anything, such as IndexError
         raise ValidationError(
             "must be a PNG, JPEG, WebP or GIF image; this file is damaged or something else."
         ) from error
 
 
 def _encode(image: Image.Image) -> tuple[bytes, str]:
+    _check_size(image)
+    # Cameras put several pictures into one JPEG, which Pillow calls MPO: the first is the picture.
+    format_ = "JPEG" if image.format == "MPO" else image.format or ""
+    out = io.BytesIO()
+    if format_ != "JPEG" and getattr(image, "is_animated", False):
+        _check_frames(image)
+        image.save(out, format_, save_all=True, **WITHOUT_METADATA)
+    else:
+        ImageOps.exif_transpose(image).save(out, format_, **WITHOUT_METADATA)
+    return out.getvalue(), BADGE_FORMATS[format_]
+
+
+def _check_frames(image: Image.Image) -> None:
+    """Refuse an animation whose frames are too many, or together more pixels than the largest still image has."""
+    pixels = frames = 0
+    for frame in ImageSequence.Iterator(image):
+        _check_size(frame)
+        pixels, frames = pixels + frame.width * frame.height, frames + 1
+        if pixels > BADGE_PIXELS_MAX**2 or frames > BADGE_FRAMES_MAX:
+            raise ValidationError(
+                f"is too long an animation: at most {BADGE_FRAMES_MAX} frames, "
+                f"of {BADGE_PIXELS_MAX**2 / 1e6:.1f} million pixels together."
+            )
+    image.seek(0)
+
+
+def _check_size(image: Image.Image) -> None:
     if max(image.size) > BADGE_PIXELS_MAX:
         raise _too_many_pixels()
-    format_ = image.format or ""
-    out = io.BytesIO()
-    if getattr(image, "is_animated", False):
-        image.save(out, format=format_, save_all=True)
-    else:
-        ImageOps.exif_transpose(image).save(out, format=format_, exif=b"")
-    return out.getvalue(), BADGE_FORMATS[format_]
 
 
 def _too_many_pixels() -> ValidationError:
@@ -67,8 +102,7 @@ class BadgeFile(ImageFieldFile):
 
     def save(self, name: str, content: "File[bytes]", save: bool = True) -> None:
         """Store `content` under its hash, unless the same image is there already. The name given is not used."""
-        content.seek(0)
-        data, ending = reencode(content.read())
+        data, ending = encoded_badge(content)
         name = f"badges/{hashlib.sha256(data).hexdigest()[:32]}.{ending}"
         if not self.storage.exists(name):
             self.storage.save(name, ContentFile(data))
@@ -77,6 +111,19 @@ class BadgeFile(ImageFieldFile):
         self._committed = True
         if save:
             self.instance.save(update_fields=[self.field.attname])
+
+
+class BadgeFormField(forms.ImageField):
+    """A badge in a form. What it is shows in its content: the name is not looked at."""
+
+    default_validators = []
+
+    def to_python(self, data: Any) -> Any:
+        """Refuse what cannot be a badge, in the same words as everywhere."""
+        upload = forms.FileField.to_python(self, data)
+        if upload is not None:
+            validate_badge(upload)
+        return upload
 
 
 class BadgeField(models.ImageField):
@@ -88,6 +135,10 @@ class BadgeField(models.ImageField):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"max_length": 100, "default": "", **kwargs})
 
+    def formfield(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a form's field for it."""
+        return super().formfield(*args, **{"form_class": BadgeFormField, **kwargs})
+
 
 def absolute_badge_url(badge: FieldFile, url: str) -> str | None:
     """Return the address for an `<img src>`: of the uploaded badge, else of the one hosted elsewhere, else None."""
@@ -95,6 +146,11 @@ def absolute_badge_url(badge: FieldFile, url: str) -> str | None:
         stored = badge.url
         return stored if "://" in stored else f"{settings.PUBLIC_URL}{stored}"
     return url or None
+
+
+def local_badge_url(badge: FieldFile, url: str) -> str | None:
+    """Return the same for a page of this server, by whatever name the browser reached it."""
+    return badge.url if badge else url or None
 
 
 class BadgeJson(TypedDict):

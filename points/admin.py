@@ -1,118 +1,144 @@
 """Triggers in the admin."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from core.admin import ConfigurationAdmin, LiveFilter, back_to_list
+from core.admin import (
+    ConfigurationAdmin,
+    ConfigurationForm,
+    FilterFormSet,
+    LiveFilter,
+    all_or_message,
+    back_to_list,
+    dialog,
+    only_for,
+)
 from core.services import check_type_change
-from points.models import TRIGGER_FIELDS, PointsTrigger, TriggerFilter
-from points.services import activate_triggers, check_filters, deactivate_triggers
+from points.models import (
+    TRIGGER_FIELDS,
+    TYPED_FIELDS,
+    PointsTrigger,
+    TimeUnit,
+    TriggerFilter,
+    TriggerStatus,
+    TriggerType,
+)
+from points.services import CLOCK_FIELDS, activate_triggers, check_filters, clock_start, deactivate_triggers
+from users.services import Filters
 
 
-class TriggerForm(forms.ModelForm):  # type: ignore[type-arg] # Django's forms take no parameter at run time
+class TriggerForm(ConfigurationForm):
     """A trigger. Fields of other types than the chosen one are hidden on the page, and emptied here."""
 
     class Meta:
         model = PointsTrigger
-        fields = ("system", "type", "points", "metric", "metric_threshold", "block_if_out_of_points")
+        fields = ("system", "type", "points", *TYPED_FIELDS, "block_if_out_of_points")
 
     def clean(self) -> dict[str, Any]:
         """Empty the hidden fields; refuse another type while the trigger is active."""
         data = super().clean() or {}
         kept = TRIGGER_FIELDS.get(data.get("type", ""), ())
-        for field in {name for names in TRIGGER_FIELDS.values() for name in names} - set(kept):
+        for field in set(TYPED_FIELDS) - set(kept):
             data[field] = None
-        if not kept:
+        if data.get("type") != TriggerType.METRIC:
             data["block_if_out_of_points"] = False
         if not self.instance._state.adding and "type" in data:
             check_type_change(self.initial["type"], data["type"], self.instance.status, "trigger")
+        self._restart_clock(data)
         return data
 
+    def _restart_clock(self, data: dict[str, Any]) -> None:
+        """Count the interval anew from now on where it is another one than before."""
+        if any(data.get(field) != self.initial.get(field) for field in CLOCK_FIELDS):
+            self.instance.time_started = clock_start(data.get("type"), self.instance.status)
 
-class FilterFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # as above
-    """The filters of a trigger, checked together as the Admin API checks them."""
 
-    def clean(self) -> None:
+class TriggerFilters(FilterFormSet):
+    """The filters of a trigger."""
+
+    def check(self, user_filters: Filters, event_filters: Filters) -> None:
         """Refuse filters that a trigger of this type cannot have."""
-        super().clean()
-        if any(self.errors):
-            return
-        forms_kept = [form for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
-        filters = [(form.cleaned_data["attribute"], form.cleaned_data["value"]) for form in forms_kept]
-        by_type = {
-            type_: [(attribute, value) for attribute, value in filters if attribute.type == type_]
-            for type_ in ("user", "event")
-        }
-        try:
-            check_filters(self.instance.type, by_type["user"], by_type["event"])
-        except ValidationError as error:
-            raise ValidationError(["Filters " + message for message in error.messages]) from error
+        check_filters(self.instance.type, user_filters, event_filters)
 
 
 class FilterInline(TabularInline):
     """The attributes that must match for a trigger to fire."""
 
     model = TriggerFilter
-    formset = FilterFormSet
+    formset = TriggerFilters
     autocomplete_fields = ("attribute",)
     extra = 0
+    hide_title = True
     verbose_name = "filter"
     verbose_name_plural = "filters: all must match for the trigger to fire"
 
 
-ACTIVATE = {
-    "title": "Activate this trigger?",
-    "description": "It pays from the next event on. What happened before is never paid later.",
-    "form_submit_text": "Activate",
-    "form_class": None,
-}
-DEACTIVATE = {
-    "title": "Deactivate this trigger?",
-    "description": "It stops paying with the next event. What was paid stays.",
-    "form_submit_text": "Deactivate",
-    "form_class": None,
-}
+ACTIVATE = dialog(
+    "Activate this trigger?", "It pays from the next event on. What happened before is never paid later.", "Activate"
+)
+DEACTIVATE = dialog(
+    "Deactivate this trigger?", "It stops paying with the next event. What was paid stays.", "Deactivate"
+)
+
+
+def next_due(trigger: PointsTrigger, now: datetime) -> datetime | None:
+    """Return when an active time trigger pays next after `now`; None where there is no clock."""
+    if trigger.time_started is None or not trigger.time_interval:
+        return None
+    period = timedelta(hours=trigger.time_interval * (24 if trigger.time_unit == TimeUnit.DAY else 1))
+    return trigger.time_started + period * (1 + (now - trigger.time_started) // period)
+
+
+def to_tab(system_id: Any, model: type[Model]) -> HttpResponseRedirect:
+    """Go to the tab of a points system's page that lists this model."""
+    page = reverse("admin:points_pointssystem_change", args=(system_id,))
+    return HttpResponseRedirect(f"{page}#dataset-{model._meta.model_name}")
 
 
 @admin.register(PointsTrigger)
 class PointsTriggerAdmin(ConfigurationAdmin):
     """Rules that give points, or take them."""
 
+    empty_hint = "A trigger says what users get points for, or lose them."
     form = TriggerForm
     inlines = (FilterInline,)
     list_display: Sequence[Any] = ("shown_rule", "system", "shown_points", "shown_filters", "shown_status", "updated")
     list_filter = (LiveFilter, "status", "type", "system")
-    list_select_related = ("system", "metric")
-    search_fields: Sequence[str] = ("metric__name", "system__name")
-    search_help_text = "Search by the name of the metric or the points system"
-    autocomplete_fields = ("system", "metric")
-    fields = ("system", "type", "points", "metric", "metric_threshold", "block_if_out_of_points")
+    list_select_related = ("system", "metric", "achievement")
+    search_fields: Sequence[str] = ("metric__name", "achievement__name", "system__name")
+    search_help_text = "Search by the name of the metric, the achievement or the points system"
+    autocomplete_fields = ("system", "metric", "achievement")
+    fields = ("system", "type", "points", *TYPED_FIELDS, "block_if_out_of_points")
     conditional_fields = {
-        "metric": "type == 'metric'",
-        "metric_threshold": "type == 'metric'",
-        "block_if_out_of_points": "type == 'metric'",
+        **{field: only_for(type_) for type_, fields in TRIGGER_FIELDS.items() for field in fields},
+        "block_if_out_of_points": only_for(TriggerType.METRIC),
     }
     actions = ("activate_selected", "deactivate_selected", "archive_selected", "restore_selected")
-    actions_row = ("activate_one", "deactivate_one")
+    actions_row = ("activate_one", "deactivate_one", "archive_one")
+    actions_detail = actions_row
+    offered_in = {"activate_one": (TriggerStatus.INACTIVE,), "deactivate_one": (TriggerStatus.ACTIVE,)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PointsTrigger]:
         """Bring each trigger's filters along."""
         queryset: QuerySet[PointsTrigger] = super().get_queryset(request).prefetch_related("filters__attribute")
         return queryset
 
-    @display(description="Fires", ordering="type")
-    def shown_rule(self, trigger: PointsTrigger) -> str:
-        """Say when it fires."""
-        return trigger.occasion
+    @display(description="Fires", header=True, ordering="type")
+    def shown_rule(self, trigger: PointsTrigger) -> list[str]:
+        """Say when it fires, and when an active time trigger pays next."""
+        due = next_due(trigger, timezone.now()) if trigger.status == TriggerStatus.ACTIVE else None
+        return [trigger.occasion, f"next at {due:%Y-%m-%d %H:%M} UTC" if due else ""]
 
     @display(description="Points", ordering="points")
     def shown_points(self, trigger: PointsTrigger) -> str:
@@ -127,17 +153,14 @@ class PointsTriggerAdmin(ConfigurationAdmin):
     @admin.action(description="Activate", permissions=["change"])
     def activate_selected(self, request: HttpRequest, queryset: QuerySet[PointsTrigger]) -> None:
         """Activate the triggers that are inactive, all or none of them."""
-        try:
-            count = activate_triggers(triggers=queryset)
-        except ValidationError as error:
-            messages.error(request, " ".join(error.messages))
-        else:
-            messages.success(request, f"{count} activated.")
+        activate = partial(activate_triggers, triggers=queryset)
+        all_or_message(request, activate, "activated", "Nothing to activate: none of them is inactive.")
 
     @admin.action(description="Deactivate", permissions=["change"])
     def deactivate_selected(self, request: HttpRequest, queryset: QuerySet[PointsTrigger]) -> None:
         """Deactivate the triggers that are active."""
-        messages.success(request, f"{deactivate_triggers(triggers=queryset)} deactivated.")
+        deactivate = partial(deactivate_triggers, triggers=queryset)
+        all_or_message(request, deactivate, "deactivated", "Nothing to deactivate: none of them is active.")
 
     @action(description="Activate", icon="play_arrow", permissions=["change"], dialog=ACTIVATE)
     def activate_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
@@ -154,12 +177,13 @@ class PointsTriggerAdmin(ConfigurationAdmin):
     def response_post_save_add(self, request: HttpRequest, obj: PointsTrigger) -> HttpResponse:
         """Go back to the points system's triggers, and say what is left to do."""
         messages.info(request, "The trigger is inactive: activate it when it should begin to pay.")
-        return self._to_system(obj)
+        return to_tab(obj.system_id, PointsTrigger)
 
     def response_post_save_change(self, request: HttpRequest, obj: PointsTrigger) -> HttpResponse:
         """Go back to the points system's triggers."""
-        return self._to_system(obj)
+        return to_tab(obj.system_id, PointsTrigger)
 
-    def _to_system(self, trigger: PointsTrigger) -> HttpResponse:
-        page = reverse("admin:points_pointssystem_change", args=(trigger.system_id,))
-        return HttpResponseRedirect(f"{page}#dataset-pointstrigger")
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer a daily payment where a time trigger is made."""
+        given: dict[str, Any] = super().get_changeform_initial_data(request)
+        return {"time_unit": TimeUnit.DAY, "time_interval": 1} | given

@@ -10,7 +10,6 @@ import httpx
 import pytest
 from django.core.serializers.json import DjangoJSONEncoder
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
 from pytest_django.live_server_helper import LiveServer
 from trophy import TrophyApi
 from trophy.environment import TrophyApiEnvironment
@@ -62,7 +61,7 @@ def make_game() -> Game:
 
 
 @pytest.fixture(autouse=True)
-def media_root(settings: SettingsWrapper, tmp_path: Path) -> None:
+def media_root(settings: Any, tmp_path: Path) -> None:
     """Keep uploads of a test out of the project."""
     settings.MEDIA_ROOT = tmp_path / "media"
 

@@ -2,13 +2,20 @@
 
 import os
 import shutil
+from datetime import UTC
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from achievements.models import Achievement
+from achievements.services import create_achievement
+from boosts.services import create_boost
+from config.demo_badges import draw_badge
 from points.models import PointsTrigger, TriggerStatus
 from tests.conftest import Api, Game, make_game
 
@@ -52,6 +59,12 @@ def choose(page: Page, field: str, text: str) -> None:
     page.locator(".select2-results__option", has_text=text).first.click()
 
 
+def run_on_selected(page: Page, action: str) -> None:
+    """Run a bulk action; of a system's page only the tab that is open is seen."""
+    page.locator("select[name=action]").locator("visible=true").select_option(action)
+    page.get_by_role("button", name="Run").locator("visible=true").click()
+
+
 def test_an_operator_makes_a_trigger_from_the_system_s_page_and_activates_it_there(
     admin_page: Page, api: Api, game: Game
 ) -> None:
@@ -67,8 +80,7 @@ def test_an_operator_makes_a_trigger_from_the_system_s_page_and_activates_it_the
     row = admin_page.get_by_role("row", name="Lessons completed: every 2")
     expect(row).to_contain_text("INACTIVE", ignore_case=True)
     row.get_by_role("checkbox").check()
-    admin_page.locator("select[name=action]").select_option("activate_selected")
-    admin_page.get_by_role("button", name="Run").click()
+    run_on_selected(admin_page, "activate_selected")
     expect(admin_page.get_by_text("1 activated.")).to_be_visible()
     assert api.event("alice", 4).json()["points"]["xp"]["added"] == 30
 
@@ -103,6 +115,126 @@ def test_a_user_s_page_shows_what_they_hold_and_why(
     admin_page.get_by_role("link", name="Energy").click()
     expect(admin_page.get_by_role("row", name="+7")).to_contain_text("New user")
     assert admin_page.get_by_role("button", name="Save").count() == 0
+
+
+def run_on_row(page: Page, name: str, action: str) -> None:
+    """Choose an action from a row's menu."""
+    row = page.get_by_role("row", name=name)
+    row.locator("td.field-actions_holder span.material-symbols-outlined").first.click()
+    page.get_by_role("link", name=action).click()
+
+
+def test_an_operator_makes_a_boost_activates_it_and_finishes_it(
+    admin_page: Page, live_server: LiveServer, api: Api, game: Game
+) -> None:
+    game.trigger(points=10)
+    admin_page.goto(f"{live_server.url}/admin/points/pointssystem/{game.xp.id}/change/#dataset-boost")
+    admin_page.get_by_role("link", name="Add boost").click()
+    admin_page.fill("#id_name", "Double XP")
+    admin_page.fill("#id_multiplier", "2")
+    admin_page.fill("#id_start", str(timezone.now().astimezone(UTC).date()))
+    admin_page.get_by_role("button", name="Save", exact=True).click()
+    expect(admin_page.get_by_text("The boost is inactive")).to_be_visible()
+    expect(admin_page.get_by_role("row", name="Double XP")).to_contain_text("x2")
+
+    admin_page.goto(f"{live_server.url}/admin/boosts/boost/")
+    run_on_row(admin_page, "Double XP", "Activate")
+    admin_page.get_by_role("button", name="Activate").click()
+    expect(admin_page.get_by_text("1 activated.")).to_be_visible()
+    assert api.event("alice").json()["points"]["xp"]["added"] == 20
+
+    run_on_row(admin_page, "Double XP", "Finish now")
+    expect(admin_page.get_by_text("That is final")).to_be_visible()
+    admin_page.get_by_role("button", name="Finish now").click()
+    expect(admin_page.get_by_text("1 finished.")).to_be_visible()
+    assert api.event("alice").json()["points"]["xp"]["added"] == 10
+    admin_page.get_by_role("link", name="Double XP").click()
+    expect(admin_page.get_by_text("A finished boost cannot be changed")).to_be_visible()
+
+
+def test_finishing_boosts_on_the_system_s_page_asks_first(
+    admin_page: Page, live_server: LiveServer, game: Game
+) -> None:
+    create_boost(system=game.xp, name="Double XP", multiplier=2, start=timezone.now().date(), status="active")
+    admin_page.goto(f"{live_server.url}/admin/points/pointssystem/{game.xp.id}/change/#dataset-boost")
+    admin_page.get_by_role("row", name="Double XP").get_by_role("checkbox").check()
+    run_on_selected(admin_page, "finish_selected")
+    expect(admin_page.get_by_text("Finish these boosts now?")).to_be_visible()
+    admin_page.get_by_role("button", name="Finish now").click()
+    expect(admin_page.get_by_text("1 finished.")).to_be_visible()
+
+
+@pytest.mark.parametrize("page_", ["levels/level/add/?system={}", "points/pointssystem/{}/change/"])
+def test_a_chosen_badge_is_shown_at_once_and_after_saving(
+    page_: str, admin_page: Page, live_server: LiveServer, game: Game, settings: Any, tmp_path: Path
+) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    file = tmp_path / "gold.png"
+    file.write_bytes(draw_badge("seal", "gold", "star").read())
+    admin_page.goto(f"{live_server.url}/admin/{page_.format(game.xp.id)}")
+    admin_page.fill("#id_name", "Gold")
+    if page_.startswith("levels"):
+        admin_page.fill("#id_key", "gold")
+        admin_page.fill("#id_points", "100")
+    admin_page.set_input_files("#id_badge", file)
+    chosen = admin_page.get_by_role("img", name="Chosen badge")
+    expect(chosen).to_be_visible()
+    assert chosen.evaluate("image => image.decode().then(() => image.naturalWidth)") == 256
+    expect(admin_page.get_by_label("Chosen image")).to_have_value("gold.png")
+    admin_page.get_by_role("button", name="Save and continue editing").click()
+    stored = admin_page.get_by_role("img", name="Badge", exact=True)
+    expect(stored).to_be_visible()
+    assert stored.evaluate("image => image.decode().then(() => image.naturalWidth)") == 256
+
+
+def test_an_achievement_is_activated_once_the_operator_saw_whom_it_goes_to(
+    admin_page: Page, live_server: LiveServer, api: Api, game: Game
+) -> None:
+    for user in ("alice", "bob"):
+        api.event(user, 12)
+    admin_page.goto(f"{live_server.url}/admin/achievements/achievement/add/")
+    admin_page.fill("#id_name", "Bookworm")
+    choose(admin_page, "metric", "Lessons")
+    admin_page.fill("#id_metric_value", "10")
+    admin_page.get_by_role("button", name="Save", exact=True).click()
+    goal = Achievement.objects.get()
+    game.trigger(25, type="achievement", metric=None, metric_threshold=None, achievement=goal)
+    run_on_row(admin_page, "Bookworm", "Activate")
+    expect(admin_page.get_by_text("2 users qualify already. Points in all: +50 XP")).to_be_visible()
+    admin_page.get_by_role("button", name="Activate").click()
+    expect(admin_page.get_by_text("1 activated.")).to_be_visible()
+    assert Achievement.objects.get().status == "active"
+
+
+def test_the_form_of_an_achievement_shows_what_its_type_needs(admin_page: Page, live_server: LiveServer) -> None:
+    create_achievement(name="Bookworm", type="streak", streak_length=3)
+    admin_page.goto(f"{live_server.url}/admin/achievements/achievement/add/")
+    shown = {
+        "metric": "#id_metric_value",
+        "streak": "#id_streak_length",
+        "api": "#id_key",
+        "achievement": "#prerequisites-group",
+    }
+    for type_ in shown:
+        admin_page.select_option("#id_type", type_)
+        for other, field in shown.items():
+            expect(admin_page.locator(field)).to_be_visible(visible=other == type_)
+    admin_page.fill("#id_name", "Scholar")
+    admin_page.get_by_role("link", name="Add another Prerequisite").click()
+    choose(admin_page, "prerequisites-0-prerequisite", "Bookworm")
+    admin_page.get_by_role("button", name="Save", exact=True).click()
+    expect(admin_page.get_by_role("row", name="Scholar")).to_contain_text("All of: Bookworm")
+
+
+def test_the_streak_settings_open_from_the_sidebar(admin_page: Page, game: Game) -> None:
+    admin_page.get_by_role("link", name="Streaks").first.click()
+    admin_page.select_option("#id_frequency", "weekly")
+    admin_page.get_by_role("link", name="Add another Metric").click()
+    choose(admin_page, "metrics-0-metric", "Lessons")
+    admin_page.fill("#id_metrics-0-threshold", "2.5")
+    admin_page.get_by_role("button", name="Save", exact=True).click()
+    expect(admin_page.locator("#id_metrics-0-threshold")).to_have_value("2.5")
+    expect(admin_page.locator("#id_frequency")).to_have_value("weekly")
 
 
 def test_the_api_reference_loads_without_any_other_server(page: Page, live_server: LiveServer) -> None:

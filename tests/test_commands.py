@@ -6,14 +6,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from django.utils import timezone
 
+from achievements.models import Achievement, Completion
+from boosts.models import Boost
 from core.services import create_checked
+from levels.models import Level
 from metrics.models import Event
 from points.models import PointsAward, PointsSystem
+from streaks.models import Streak
 from tests.conftest import Api
 from users.models import EndUser
 
@@ -29,7 +35,8 @@ def test_create_api_key_prints_the_key_alone_on_the_last_line() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_seed_demo_fills_an_empty_server_once_and_all_of_it_adds_up() -> None:
+def test_seed_demo_fills_an_empty_server_once_and_all_of_it_adds_up(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path
     call_command("seed_demo", stdout=io.StringIO())
     events, users = Event.objects.count(), EndUser.objects.count()
     assert events > 3000
@@ -37,6 +44,13 @@ def test_seed_demo_fills_an_empty_server_once_and_all_of_it_adds_up() -> None:
     assert PointsAward.objects.filter(system__key="energy", awarded__lt=0).exists()
     days = Event.objects.dates("at", "day")
     assert len(days) >= 60
+    assert set(Completion.objects.values_list("achievement__name", flat=True)) == {"Bookworm", "On fire", "Scholar"}
+    boosted = PointsAward.objects.exclude(boosts=[])
+    assert {award.boosts[0]["name"] for award in boosted} == {"Launch weekend"}
+    phases = {boost.name: boost.phase(timezone.now()) for boost in Boost.objects.all()}
+    assert phases == {"Launch weekend": "finished", "Double XP weekend": "scheduled", "Pro perk": "inactive"}
+    assert Streak.objects.filter(length__gte=7).exists()
+    assert len(list(tmp_path.rglob("*.png"))) == Level.objects.count() + Achievement.objects.count() + 2
     call_command("verify", stdout=io.StringIO())
     call_command("seed_demo", stdout=io.StringIO())
     assert (Event.objects.count(), EndUser.objects.count()) == (events, users)

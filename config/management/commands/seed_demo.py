@@ -19,8 +19,8 @@ class Command(BaseCommand):
         if demo.has_rules():
             self.stdout.write("There are points systems already: the demo's data stay as they are.")
             return
-        demo.create_rules()
         now = timezone.now()
+        demo.create_rules(now)
         total = sum(1 for _ in demo.demo_events(now))
         with click.progressbar(length=total, label="Seeding two months of a study app") as bar:
             count = demo.play(now, bar.update)

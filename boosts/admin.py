@@ -1,0 +1,236 @@
+"""Boosts in the admin."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from unfold.admin import TabularInline
+from unfold.decorators import action, display
+
+from boosts.models import Boost, BoostFilter, BoostStatus
+from boosts.rules import BoostPhase
+from boosts.services import activate_boosts, check_changeable, finish_boosts
+from core.admin import (
+    STATUS_COLOURS,
+    ConfigurationAdmin,
+    ConfigurationForm,
+    FilterFormSet,
+    LiveFilter,
+    all_or_message,
+    ask_first,
+    back_to_list,
+    dialog,
+)
+from core.json import plain_number
+from points.admin import to_tab
+from users.models import Attribute, AttributeType, EndUser
+from users.services import Filters, check_attributes
+
+FINAL = "Awards are no longer multiplied from this moment on. That is final: a finished boost cannot be started again."
+
+
+class BoostForm(ConfigurationForm):
+    """A boost that is not finished."""
+
+    class Meta:
+        model = Boost
+        fields = ("system", "name", "multiplier", "start", "end", "rounding")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a boost that finished while the form was open."""
+        check_changeable(self.instance, timezone.now())
+        return super().clean() or {}
+
+
+class BoostFilters(FilterFormSet):
+    """The filters of a boost."""
+
+    def check(self, user_filters: Filters, event_filters: Filters) -> None:
+        """Refuse what is not the users', and any for one user's boost."""
+        check_attributes(AttributeType.USER, [*user_filters, *event_filters])
+        if user_filters and self.instance.external_id is not None:
+            raise ValidationError("cannot be given for one user's boost.")
+
+
+class FilterInline(TabularInline):
+    """The attributes that a user must have for the boost to count."""
+
+    model = BoostFilter
+    formset = BoostFilters
+    extra = 0
+    hide_title = True
+    verbose_name = "filter"
+    verbose_name_plural = "audience: everyone, or only users with all of these attributes"
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer the users' attributes alone: a boost looks at no event."""
+        if db_field.name == "attribute":
+            of_users = Attribute.objects.filter(type=AttributeType.USER)
+            kwargs["queryset"] = of_users.exclude(status=BoostStatus.ARCHIVED)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+def phase_of(boost: Any) -> BoostPhase:
+    """Return where a boost is now that is new, or of the admin's queryset, which brings the user's zone along."""
+    phase: BoostPhase = boost.phase(timezone.now(), getattr(boost, "user_tz", None))
+    return phase
+
+
+def is_finished(boost: Boost) -> bool:
+    """Tell whether a boost of the admin's queryset can no longer be changed."""
+    return phase_of(boost) == BoostPhase.FINISHED
+
+
+@admin.register(Boost)
+class BoostAdmin(ConfigurationAdmin):
+    """What multiplies awards for a while."""
+
+    empty_hint = "A boost multiplies what users are awarded, for some days."
+    form = BoostForm
+    inlines = (FilterInline,)
+    list_display: Sequence[Any] = (
+        *("name", "system", "shown_multiplier", "shown_days", "shown_audience", "shown_status", "created"),
+    )
+    list_filter = (LiveFilter, "status", "system")
+    list_select_related = ("system",)
+    search_fields: Sequence[str] = ("name", "external_id")
+    search_help_text = "Search by the name of the boost, or the ID of the one user whom it is for"
+    autocomplete_fields = ("system",)
+    # Ids are in time order: the newest first, by the index of the key.
+    ordering = ("-id",)
+    readonly_fields = ("shown_status",)
+    fields = ("system", "name", "multiplier", "rounding", "start", "end")
+    actions = ("activate_selected", "finish_selected", "archive_selected", "restore_selected")
+    actions_row = ("activate_one", "finish_one", "archive_one")
+    actions_detail = actions_row
+    offered_in = {
+        "activate_one": (BoostPhase.INACTIVE,),
+        "finish_one": (BoostPhase.SCHEDULED, BoostPhase.ACTIVE),
+    }
+    change_form_outer_before_template = "backoffice/boost_finished.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Boost]:
+        """Bring along each boost's filters, and the zone of the one user whom it may be for."""
+        zone = EndUser.objects.filter(external_id=OuterRef("external_id")).values("tz")
+        boosts: QuerySet[Boost] = super().get_queryset(request).annotate(user_tz=Subquery(zone))
+        return boosts.prefetch_related("filters__attribute")
+
+    def get_fields(self, request: HttpRequest, obj: Boost | None = None) -> tuple[str, ...]:
+        """Show what the clock and the API decided, where there is something to show."""
+        fields = self.fields if obj is None else ("shown_status", *self.fields)
+        return fields if obj is None or obj.external_id is None else (*fields, "external_id")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Boost | None = None) -> tuple[str, ...]:
+        """Keep the points system for ever, and the user whom the API set."""
+        return (*self.readonly_fields, "external_id", "system") if obj else self.readonly_fields
+
+    def get_inlines(self, request: HttpRequest, obj: Boost | None = None) -> Any:
+        """Leave the filters out where the boost is for one user."""
+        return () if obj and obj.external_id is not None else self.inlines
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse for a boost that is finished: its page is shown, read only."""
+        return super().has_change_permission(request, obj) and not (isinstance(obj, Boost) and is_finished(obj))
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Say why, where a boost is read only, also to who sends a form that was opened before it finished."""
+        boost = self.get_object(request, object_id) if object_id else None
+        finished = boost if boost is not None and is_finished(boost) else None
+        if finished and request.method == "POST":
+            messages.error(request, f"Not saved: «{boost}» has finished meanwhile, and cannot be changed any more.")
+            return HttpResponseRedirect(request.get_full_path())
+        context = {**(extra_context or {}), "finished_boost": finished}
+        response: HttpResponse = super().changeform_view(request, object_id, form_url, context)
+        return response
+
+    def status_of(self, row: Boost) -> str:
+        """Return where the boost is in its life."""
+        return BoostStatus.ARCHIVED.value if row.status == BoostStatus.ARCHIVED else phase_of(row).value
+
+    @display(description="Status", label=STATUS_COLOURS, ordering="status")
+    def shown_status(self, boost: Boost) -> str:
+        """Show where the boost is in its life as a coloured label."""
+        return self.status_of(boost).capitalize()
+
+    @display(description="Multiplier", ordering="multiplier")
+    def shown_multiplier(self, boost: Boost) -> str:
+        """Show the multiplier as people say it."""
+        return f"x{plain_number(boost.multiplier)}"
+
+    @display(description="Days", ordering="start")
+    def shown_days(self, boost: Boost) -> str:
+        """Show the first day and the last."""
+        return str(boost.start) if boost.end == boost.start else f"{boost.start} to {boost.end or 'no end'}"
+
+    @display(description="For")
+    def shown_audience(self, boost: Boost) -> str:
+        """Show for whom it is."""
+        if boost.external_id is not None:
+            return f"user {boost.external_id}"
+        return ", ".join(str(each) for each in boost.filters.all()) or "everyone"
+
+    @admin.action(description="Activate", permissions=["change"])
+    def activate_selected(self, request: HttpRequest, queryset: QuerySet[Boost]) -> None:
+        """Activate the boosts that are inactive, all or none of them."""
+        activate = partial(activate_boosts, boosts=queryset)
+        all_or_message(request, activate, "activated", "Nothing to activate: none of them is inactive.")
+
+    @admin.action(description="Finish now", permissions=["change"])
+    def finish_selected(self, request: HttpRequest, queryset: QuerySet[Boost]) -> HttpResponse | None:
+        """Stop the boosts that are scheduled or active, once the operator has been told that it is final."""
+        rows = [(boost, self.shown_status(boost)) for boost in queryset if self.is_offered("finish_one", boost)]
+        page = ask_first(request, self, "Finish these boosts now?", FINAL, "Finish now", rows) if rows else None
+        if page is None:
+            self._finish(request, queryset.filter(id__in=[boost.id for boost, _ in rows]))
+        return page
+
+    @action(
+        description="Activate",
+        icon="play_arrow",
+        permissions=["change"],
+        dialog=dialog(
+            "Activate this boost?",
+            "It multiplies awards from its first day on, at once where that has begun. It can be finished early.",
+            "Activate",
+        ),
+    )
+    def activate_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+        """Activate one boost."""
+        self.activate_selected(request, Boost.objects.filter(id=object_id))
+        return back_to_list(request, Boost)
+
+    @action(
+        description="Finish now",
+        icon="stop",
+        permissions=["change"],
+        dialog=dialog("Finish this boost now?", FINAL, "Finish now"),
+    )
+    def finish_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+        """Stop one boost for ever."""
+        self._finish(request, Boost.objects.filter(id=object_id))
+        return back_to_list(request, Boost)
+
+    def _finish(self, request: HttpRequest, boosts: QuerySet[Boost]) -> None:
+        finish = partial(finish_boosts, boosts=boosts)
+        all_or_message(request, finish, "finished", "Nothing to finish: none of them is scheduled or active.")
+
+    def response_post_save_add(self, request: HttpRequest, obj: Boost) -> HttpResponse:
+        """Go back to the points system's boosts, and say what is left to do."""
+        messages.info(request, "The boost is inactive: activate it when it should count within its days.")
+        return to_tab(obj.system_id, Boost)
+
+    def response_post_save_change(self, request: HttpRequest, obj: Boost) -> HttpResponse:
+        """Go back to the points system's boosts."""
+        return to_tab(obj.system_id, Boost)

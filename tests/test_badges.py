@@ -1,0 +1,205 @@
+"""Uploaded badges: re-encoded without their metadata, and refused with a clear sentence where they could do harm."""
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from achievements.models import Achievement
+from core.images import BADGE_FRAMES_MAX, encoded_badge, reencode
+from core.services import create_checked, update_checked
+from levels.models import Level
+from points.models import PointsSystem
+from tests.conftest import Api, Game
+from tests.test_admin import text_of
+
+SECRET = b"taken at home"
+
+
+@pytest.fixture
+def operator(db: None, settings: Any, tmp_path: Path) -> Client:
+    settings.MEDIA_ROOT = tmp_path
+    client = Client()
+    client.force_login(User.objects.create_superuser("olivia"))
+    return client
+
+
+def picture(format_: str = "PNG", size: tuple[int, int] = (8, 8), **options: Any) -> bytes:
+    """Return a purple image."""
+    out = io.BytesIO()
+    Image.new("RGB", size, "purple").save(out, format_, **options)
+    return out.getvalue()
+
+
+def animation(format_: str, frames: int = 3, size: tuple[int, int] = (8, 8), **options: Any) -> bytes:
+    """Return an animation in which no two frames in a row are the same."""
+    pictures = [Image.new("RGB", size, "purple" if number % 2 else "gold") for number in range(frames)]
+    out = io.BytesIO()
+    pictures[0].save(out, format_, save_all=True, append_images=pictures[1:], **options)
+    return out.getvalue()
+
+
+def with_metadata(make: Callable[..., bytes], format_: str) -> bytes:
+    """Return an image that says in every way that its format has where it was taken."""
+    exif = Image.Exif()
+    exif[0x010E] = SECRET.decode()
+    notes = PngInfo()
+    notes.add_text("Comment", SECRET.decode())
+    notes.add_itxt("XML:com.adobe.xmp", SECRET.decode())
+    options: dict[str, dict[str, Any]] = {
+        "PNG": {"exif": exif, "pnginfo": notes},
+        "JPEG": {"exif": exif, "comment": SECRET, "xmp": SECRET},
+        "WEBP": {"exif": exif, "xmp": SECRET},
+        "GIF": {"comment": SECRET},
+    }
+    return make(format_, **options[format_])
+
+
+def png(width: int, height: int, pixels: bytes = b"") -> bytes:
+    """Return a PNG file that says it is this large, whatever it holds."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def upload(operator: Client, game: Game, data: bytes, name: str = "badge.png") -> Any:
+    form = {"name": "XP", "key": "xp", "badge": SimpleUploadedFile(name, data)}
+    return operator.post(f"/admin/points/pointssystem/{game.xp.id}/change/", form)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_an_uploaded_badge_is_served_from_an_absolute_address_without_its_metadata(
+    format_: str, operator: Client, api: Api, game: Game, settings: Any
+) -> None:
+    settings.PUBLIC_URL = "https://points.example.com"
+    data = with_metadata(picture, format_)
+    assert SECRET in data
+    assert upload(operator, game, data, "badge.jpg").status_code == 302
+    url = api.get("/v1/points/xp").json()["badgeUrl"]
+    assert url.startswith("https://points.example.com/media/badges/")
+    image: Any = Client().get(url.removeprefix("https://points.example.com"))
+    content = b"".join(image.streaming_content)
+    assert image["Content-Type"] == f"image/{format_.lower()}"
+    assert Image.open(io.BytesIO(content)).format == format_
+    assert SECRET not in content
+
+
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "GIF"])
+def test_an_animation_keeps_moving_and_loses_its_metadata(format_: str) -> None:
+    data = with_metadata(animation, format_)
+    assert SECRET in data
+    content, ending = reencode(data)
+    assert SECRET not in content
+    assert ending == format_.lower()
+    assert getattr(Image.open(io.BytesIO(content)), "n_frames", 1) == 3
+
+
+def test_a_photo_keeps_the_side_up_that_its_metadata_says() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    content, _ = reencode(picture("JPEG", (20, 10), exif=exif))
+    assert Image.open(io.BytesIO(content)).size == (10, 20)
+
+
+def test_of_the_several_pictures_of_a_camera_the_first_is_kept() -> None:
+    content, ending = reencode(animation("MPO", 2))
+    assert ending == "jpg"
+    assert Image.open(io.BytesIO(content)).format == "JPEG"
+
+
+BAD_BADGES: dict[str, tuple[Callable[[], bytes], str]] = {
+    "text": (lambda: b"not an image", "must be a PNG, JPEG, WebP or GIF image"),
+    "an SVG": (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "must be a PNG, JPEG, WebP or GIF image"),
+    "HTML": (lambda: b"<!doctype html><script>alert(1)</script>", "must be a PNG, JPEG, WebP or GIF image"),
+    "an image with a script behind it": (lambda: b"GIF89a/*" + b"<script>" * 9, "must be a PNG, JPEG, WebP or GIF"),
+    "another format": (lambda: picture("BMP"), "must be a PNG, JPEG, WebP or GIF image"),
+    "a damaged image": (lambda: picture()[:40], "damaged"),
+    "an image without its pixels": (lambda: png(100, 100), "damaged"),
+    "too wide": (lambda: picture(size=(4097, 2)), "at most 4096 pixels"),
+    "a decompression bomb": (lambda: png(60_000, 60_000), "at most 4096 pixels"),
+    "a decompression bomb that Pillow only warns of": (lambda: png(11_000, 9_000), "at most 4096 pixels"),
+    "an animation of too many pixels": (lambda: animation("GIF", 20, (1000, 1000)), "too long an animation"),
+    "an animated PNG of too many pixels": (lambda: animation("PNG", 20, (1000, 1000)), "too long an animation"),
+    "an animation of too many frames": (
+        lambda: animation("GIF", BADGE_FRAMES_MAX + 1, (2, 2)),
+        "too long an animation",
+    ),
+    "too large a file": (lambda: picture() + b"\0" * 6_000_000, "at most 5 MB"),
+    "an empty file": (lambda: b"", "file is empty"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_BADGES)
+def test_a_badge_is_refused_that_is(case: str, operator: Client, game: Game, tmp_path: Path) -> None:
+    make, sentence = BAD_BADGES[case]
+    answer = upload(operator, game, make())
+    assert answer.status_code == 200
+    assert re.search(sentence, text_of(answer))
+    assert not PointsSystem.objects.get(key="xp").badge
+    assert not list(tmp_path.rglob("*.*"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, of what it repairs
+def test_whatever_is_damaged_gets_a_sentence_and_no_other_error() -> None:
+    for format_ in ("PNG", "JPEG", "WEBP", "GIF"):
+        whole = with_metadata(picture, format_)
+        for place in range(0, len(whole), 3):
+            for damaged in (whole[:place], whole[:place] + b"\xff" + whole[place + 1 :]):
+                with suppress(ValidationError):
+                    reencode(damaged)
+
+
+def test_a_badge_is_decoded_once_however_many_ask() -> None:
+    file = ContentFile(picture(), name="badge.png")
+    assert encoded_badge(file) is encoded_badge(file)
+
+
+def test_a_name_says_nothing_and_the_same_image_is_stored_once(operator: Client, game: Game, tmp_path: Path) -> None:
+    assert upload(operator, game, picture(), "../../evil.html").status_code == 302
+    assert upload(operator, game, picture(), "badge.php").status_code == 302
+    (stored,) = tmp_path.rglob("*.*")
+    assert re.fullmatch(r"[0-9a-f]{32}\.png", stored.name)
+    assert stored.parent == tmp_path / "badges"
+
+
+def test_the_forms_of_systems_levels_and_achievements_show_their_badge(operator: Client, game: Game) -> None:
+    def badge() -> "ContentFile[bytes]":
+        return ContentFile(picture(), name="badge.png")
+
+    update_checked(game.xp, badge=badge())
+    level = create_checked(Level, system=game.xp, name="Novice", key="novice", points=0, badge=badge())
+    goal = create_checked(Achievement, name="Sharer", type="api", key="sharer", badge=badge())
+    rows = {"points/pointssystem": game.xp, "levels/level": level, "achievements/achievement": goal}
+    for model, row in rows.items():
+        for page in ("", f"{row.id}/change/"):
+            assert f'src="{row.badge.url}"' in operator.get(f"/admin/{model}/{page}").content.decode().replace("'", '"')
+
+
+def test_a_badge_can_be_removed(operator: Client, game: Game) -> None:
+    upload(operator, game, picture())
+    form = {"name": "XP", "badge-clear": "on"}
+    assert operator.post(f"/admin/points/pointssystem/{game.xp.id}/change/", form).status_code == 302
+    assert not PointsSystem.objects.get(key="xp").badge
+
+
+def test_two_badges_are_refused(operator: Client, game: Game) -> None:
+    form = {"name": "XP", "badge": SimpleUploadedFile("badge.png", picture()), "badge_url": "https://example.com/x.png"}
+    answer = operator.post(f"/admin/points/pointssystem/{game.xp.id}/change/", form)
+    assert "cannot be given together with an uploaded badge" in text_of(answer)
