@@ -87,7 +87,7 @@ CHECKS: Final = (
         """,
     ),
     Check(
-        "Whatever the ledger and the events name exists.",
+        "Whatever the ledger, the events and the completions name exists.",
         """
         SELECT format('award %s names a missing event, trigger or system', a.id) FROM points_pointsaward a
         WHERE (a.event_id IS NOT NULL AND NOT EXISTS (SELECT FROM metrics_event e WHERE e.id = a.event_id))
@@ -96,6 +96,32 @@ CHECKS: Final = (
         UNION ALL
         SELECT format('event %s names a missing metric', e.id) FROM metrics_event e
         WHERE NOT EXISTS (SELECT FROM metrics_metric m WHERE m.id = e.metric_id)
+        UNION ALL
+        SELECT format('completion %s names a missing achievement or event', c.id) FROM achievements_completion c
+        WHERE NOT EXISTS (SELECT FROM achievements_achievement a WHERE a.id = c.achievement_id)
+           OR (c.event_id IS NOT NULL AND NOT EXISTS (SELECT FROM metrics_event e WHERE e.id = c.event_id))
+        """,
+    ),
+    Check(
+        "Every running streak is as long as the last period in its history says.",
+        """
+        SELECT format('user %s: streak %s since %s, by its history %s', u.external_id, s.length, s.started, p.length)
+        FROM streaks_streak s
+        LEFT JOIN streaks_streakperiod p
+               ON (p.user_id, p.frequency, p.extended) = (s.user_id, s.frequency, s.extended)
+        LEFT JOIN users_enduser u ON u.id = s.user_id
+        WHERE s.length > 0 AND s.length IS DISTINCT FROM p.length
+        """,
+    ),
+    Check(
+        "Every period of a streak begins one or makes the one before it longer by one.",
+        """
+        SELECT format('user %s: length %s on %s, and none shorter by one before', u.external_id, p.length, p.period)
+        FROM streaks_streakperiod p LEFT JOIN users_enduser u ON u.id = p.user_id
+        WHERE p.length > 1 AND NOT EXISTS (
+            SELECT FROM streaks_streakperiod b
+            WHERE b.user_id = p.user_id AND b.frequency = p.frequency AND b.period < p.period
+              AND b.length = p.length - 1)
         """,
     ),
     Check(

@@ -172,7 +172,7 @@ class PointsTrigger(Configuration):
         """When it fires, in words."""
         words = {
             TriggerType.METRIC: f"{self.metric}: every {self.metric_threshold or 0:,}",
-            TriggerType.STREAK: f"Every {self.streak_length or 0:,} of a streak",
+            TriggerType.STREAK: f"Streak: every {self.streak_length or 0:,}",
             TriggerType.ACHIEVEMENT: f"Achievement: {self.achievement}",
             TriggerType.TIME: f"Every {self.time_unit}"
             if self.time_interval == 1

@@ -69,7 +69,7 @@ def test_triggers_of_every_type_are_made_with_their_own_fields_and_no_others(ope
     }
     occasions = {
         "metric": "Lessons completed: every 5",
-        "streak": "Every 7 of a streak",
+        "streak": "Streak: every 7",
         "achievement": "Achievement: Sharer",
         "time": "Every 6 hours",
         "user_creation": "New user",
@@ -579,7 +579,7 @@ def test_a_user_s_page_shows_level_streak_achievements_and_the_boosts_of_each_aw
     assert "1 day in a row since" in text
     assert "No achievement completed yet." in text
     assert "+100 · Lessons completed: every 1 boosted by Double XP x1.5" in text
-    for why in ("+5 · Every 1 of a streak", "+1 · New user"):
+    for why in ("+5 · Streak: every 1", "+1 · New user"):
         assert why in text
     api.event("alice", 1)
     text = text_of(operator.get(user_url("alice")))
