@@ -18,6 +18,7 @@ from bench.deciding import measure_decide_us
 from bench.errors import BenchError
 from bench.game import fill, set_up_game
 from bench.load import LoadFigures, event_requests, run_load
+from bench.reads import measure_reads
 from bench.report import CLIENT_COUNTS, HttpFigures, Results, Round, in_short, missed_bars, table, write_json
 from bench.tick import measure_tick
 from bench.web import ROOT, Web, django_environment, manage, serve
@@ -33,6 +34,7 @@ class Options:
     rounds: int
     users: int
     tick_users: int
+    read_users: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,11 @@ def _read_options() -> Options:
     parser.add_argument("--rounds", type=int, default=3, help="how often all phases take turns (default 3)")
     parser.add_argument("--users", type=int, default=100_000, help="how many users there are (default 100000)")
     parser.add_argument("--tick-users", type=int, default=100_000, help="how many a time tick pays (default 100000)")
+    parser.add_argument("--read-users", type=int, default=0, help="measure reads with that many (1000000: 6 minutes)")
     given = parser.parse_args()
     if min(given.seconds, given.rounds, given.users, given.tick_users) < 1:
-        parser.error("all figures must be at least 1.")
-    return Options(given.seconds, given.rounds, given.users, given.tick_users)
+        parser.error("all figures but --read-users must be at least 1.")
+    return Options(given.seconds, given.rounds, given.users, given.tick_users, given.read_users)
 
 
 def _measure(options: Options, folder: Path) -> Results:
@@ -83,6 +86,10 @@ def _measure(options: Options, folder: Path) -> Results:
     server = find_server(folder)
     _say(f"time tick of {options.tick_users:,} users")
     tick = measure_tick(server, folder, options.tick_users)
+    reads = None
+    if options.read_users:
+        _say(f"reads of {options.read_users:,} users")
+        reads = measure_reads(server, folder, options.read_users)
     _say(f"databases with {options.users:,} users")
     url = create_anew(server, ENGINE_DATABASE)
     environment = django_environment(url, folder)
@@ -108,6 +115,7 @@ def _measure(options: Options, folder: Path) -> Results:
             decide_us=decide_us,
             workers=workers,
             tick=tick,
+            reads=reads,
         )
 
 

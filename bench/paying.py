@@ -25,6 +25,7 @@ from levels.models import Level
 from points.models import PointsSystem, PointsTrigger
 from points.services import create_trigger
 from users.models import Attribute
+from webhooks.models import Endpoint
 
 START: Final = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)
@@ -88,6 +89,7 @@ def _set_up(users: int) -> PointsTrigger:
         create_checked(
             Level, system=system, name=f"Level {number}", key=f"level-{number}", points=0 if number == 0 else 2**number
         )
+    create_checked(Endpoint, url="https://example.com/hook", types=["points.level_changed"])
     trigger = create_trigger(system=system, type="time", status="active", points=7, time_unit="hour", time_interval=1)
     boost: dict[str, Any] = {"system": system, "start": date(2026, 1, 1), "status": "active"}
     create_boost(name="For all", multiplier=Decimal("1.5"), rounding="nearest", **boost)

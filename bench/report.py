@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.load import LoadFigures
+from bench.reads import ReadsRun
 from bench.tick import TickRun
 from bench.web import Memory
 
@@ -57,6 +58,7 @@ class Results:
     decide_us: float
     workers: list[Memory]
     tick: TickRun
+    reads: ReadsRun | None
 
     def median(self, figure: Callable[[Round], float]) -> float:
         """Return the median of a figure over the rounds."""
@@ -81,7 +83,8 @@ def missed_bars(results: Results) -> list[str]:
         (largest < WORKER_MB_MAX, f"A web process holds {WORKER_MB_MAX} MB or more."),
         *_tick_bars(results.tick),
     )
-    return [sentence for is_met, sentence in bars if not is_met]
+    of_reads = results.reads.missed_bars() if results.reads else []
+    return [sentence for is_met, sentence in bars if not is_met] + of_reads
 
 
 def _tick_bars(tick: TickRun) -> list[tuple[bool, str]]:
@@ -133,6 +136,7 @@ def _other_lines(results: Results) -> list[str]:
         f"decide: {results.decide_us:.1f} us an event (median)",
         f"web processes after the load: {memory}",
         *tick_lines(results.tick),
+        *(results.reads.lines() if results.reads else ()),
     ]
 
 
