@@ -21,11 +21,10 @@ from achievements.models import (
     AchievementStatus,
 )
 from achievements.rules import AchievementType
-from achievements.services import check_prerequisites, lock_achievement
+from achievements.services import check_key_change, check_prerequisites, lock_achievement
 from core.admin import (
     BadgedAdmin,
     ConfigurationForm,
-    FilterFormSet,
     LiveFilter,
     back_to_list,
     dialog,
@@ -36,6 +35,7 @@ from core.admin import (
 )
 from core.services import check_type_change
 from metrics.services import check_filters
+from users.admin_filters import FilterFormSet
 from users.services import Filters
 
 
@@ -50,7 +50,9 @@ class AchievementForm(ConfigurationForm):
         """Empty the hidden fields; refuse another type while users can complete the achievement."""
         data = super().clean() or {}
         if not self.instance._state.adding and "type" in data:
-            check_type_change(self.initial["type"], data["type"], self.instance.status, "achievement")
+            is_inactive = self.instance.status == AchievementStatus.INACTIVE
+            check_type_change(self.instance.type, data["type"], is_inactive=is_inactive, what="achievement")
+        check_key_change(self.instance, data.get("key", self.instance.key))
         for field in set(TYPED_FIELDS) - set(ACHIEVEMENT_FIELDS.get(data.get("type", ""), ())):
             data[field] = None
         return data
@@ -112,7 +114,7 @@ class PrerequisiteInline(TabularInline):
 
 @transaction.atomic
 def _lock(*, row: Achievement) -> None:
-    lock_achievement(achievement=Achievement.objects.select_for_update().get(id=row.id))
+    lock_achievement(achievement=Achievement.objects.select_for_update(no_key=True).get(id=row.id))
 
 
 class AchievementAdmin(BadgedAdmin):

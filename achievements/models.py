@@ -21,6 +21,7 @@ from core.models import (
 from metrics.models import Event, Metric
 from streaks.rules import STREAK_LENGTH_MAX
 from users.models import AttributeFilter, EndUser
+from users.rules import matches
 
 TYPES: Final = [
     (AchievementType.METRIC.value, "Metric"),
@@ -110,8 +111,8 @@ class Achievement(Badged):
 
     def is_open_to(self, attributes: Mapping[str, str]) -> bool:
         """Tell whether a user with these attributes passes the filters, which were loaded with it."""
-        of_user = [each for each in self.filters.all() if not each.is_of_event]
-        return all(attributes.get(each.attribute.key) == each.value for each in of_user)
+        of_user = [(each.attribute.key, each.value) for each in self.filters.all() if not each.is_of_event]
+        return matches(of_user, attributes)
 
     @property
     def occasion(self) -> str:

@@ -1,13 +1,18 @@
 """Achievements as the Admin API shows them."""
 
 from decimal import Decimal
-from typing import NotRequired, TypedDict
+from typing import Final, NotRequired, TypedDict
+
+from django.db.models import prefetch_related_objects
 
 from achievements.models import Achievement
 from achievements.rules import AchievementType
 from core.images import BadgeJson, render_admin_badge
 from core.json import plain_number
 from users.render import AdminFilterJson, render_admin_filters
+
+PARTS: Final = ("filters__attribute", "prerequisites")
+"""What is shown of other tables: lists bring it along."""
 
 
 class AdminAchievementJson(TypedDict):
@@ -30,7 +35,8 @@ class AdminAchievementJson(TypedDict):
 
 def render_admin_achievement(achievement: Achievement) -> AdminAchievementJson:
     """Return the Admin API's shape of an achievement."""
-    filters = list(achievement.filters.select_related("attribute"))
+    prefetch_related_objects([achievement], *PARTS)
+    filters = list(achievement.filters.all())
     json: AdminAchievementJson = {
         "id": str(achievement.id),
         "name": achievement.name,

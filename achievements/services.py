@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from achievements.models import (
@@ -42,7 +42,10 @@ def create_achievement(
 
     Raises ValidationError by field; nothing is stored then.
     """
+    if fields.get("status") == AchievementStatus.LOCKED:
+        raise ValidationError({"status": "can only be active or inactive at first: locked is what was active."})
     achievement = create_checked(Achievement, **fields)
+    _check_parts(achievement, user_filters, event_filters, prerequisites)
     _replace_parts(achievement, user_filters, event_filters, prerequisites)
     if achievement.status == AchievementStatus.ACTIVE:
         _look_back(achievement)
@@ -61,19 +64,16 @@ def update_achievement(
     """Change an achievement; filters and prerequisites that are given replace its own. Raises ValidationError."""
     old_status, new_type = achievement.status, fields.get("type", achievement.type)
     if new_type != achievement.type:
-        check_type_change(achievement.type, new_type, achievement.status, "achievement")
+        is_inactive = achievement.status == AchievementStatus.INACTIVE
+        check_type_change(achievement.type, new_type, is_inactive=is_inactive, what="achievement")
         fields = dict.fromkeys(set(TYPED_FIELDS) - set(ACHIEVEMENT_FIELDS[new_type])) | fields
         prerequisites = prerequisites or ()
     check_status_change(old_status, fields.get("status", old_status))
+    check_key_change(achievement, fields.get("key", achievement.key))
     update_checked(achievement, **fields)
-    user, event = filters_of(achievement)
-    _replace_parts(
-        achievement,
-        user if user_filters is None else user_filters,
-        event if event_filters is None else event_filters,
-        prerequisites_of(achievement) if prerequisites is None else prerequisites,
-    )
-    if achievement.status == AchievementStatus.ACTIVE != old_status:
+    _check_parts(achievement, user_filters, event_filters, prerequisites)
+    _replace_parts(achievement, user_filters, event_filters, prerequisites)
+    if achievement.status == AchievementStatus.ACTIVE and old_status != AchievementStatus.ACTIVE:
         _look_back(achievement)
     return achievement
 
@@ -98,8 +98,14 @@ def check_status_change(old: str, new: str) -> None:
         raise ValidationError({"status": f"can only become {words}: the achievement is {old}."})
 
 
+def check_key_change(achievement: Achievement, key: str | None) -> None:
+    """Raise ValidationError where the achievement cannot have this key: products complete it by the one it has."""
+    if (key or None) != achievement.key and achievement.status != AchievementStatus.INACTIVE:
+        raise ValidationError({"key": "can be changed only while the achievement is inactive."})
+
+
 def check_prerequisites(achievement: Achievement, prerequisites: Sequence[Achievement]) -> None:
-    """Raise ValidationError where these cannot be the achievement's prerequisites."""
+    """Raise ValidationError where these cannot be the achievement's prerequisites. Needs a transaction."""
     if achievement.type != AchievementType.COMPOSITE:
         if prerequisites:
             raise ValidationError({"prerequisites": "are possible only for an achievement of other achievements."})
@@ -111,6 +117,9 @@ def check_prerequisites(achievement: Achievement, prerequisites: Sequence[Achiev
     for each in prerequisites:
         if each.status == AchievementStatus.ARCHIVED:
             raise ValidationError({"prerequisites": f"cannot have «{each}», which is archived: restore it first."})
+    # Two changes at the same moment, neither of which sees the other, could close a circle: one waits for the other.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('achievement prerequisites'))")
     edges: dict[str, list[str]] = {}
     rows = AchievementPrerequisite.objects.exclude(achievement=achievement)
     for owner, other in rows.values_list("achievement_id", "prerequisite_id"):
@@ -127,17 +136,38 @@ def prerequisites_of(achievement: Achievement) -> list[Achievement]:
     return [row.prerequisite for row in achievement.prerequisites.select_related("prerequisite")]
 
 
-def _replace_parts(
-    achievement: Achievement, user_filters: Filters, event_filters: Filters, prerequisites: Sequence[Achievement]
+def _check_parts(
+    achievement: Achievement,
+    user_filters: Filters | None,
+    event_filters: Filters | None,
+    prerequisites: Sequence[Achievement] | None,
 ) -> None:
-    is_metric = achievement.type == AchievementType.METRIC
-    check_filters(user_filters=user_filters, event_filters=event_filters, of_metric=is_metric, what="achievement")
-    check_prerequisites(achievement, prerequisites)
-    replace_filters(AchievementFilter, achievement, AttributeType.USER, user_filters)
-    replace_filters(AchievementFilter, achievement, AttributeType.EVENT, event_filters)
-    achievement.prerequisites.all().delete()
-    for each in prerequisites:
-        create_checked(AchievementPrerequisite, achievement=achievement, prerequisite=each)
+    """Check what is given (None: not), together with what stays."""
+    user, event = filters_of(achievement)
+    check_filters(
+        user_filters=user if user_filters is None else user_filters,
+        event_filters=event if event_filters is None else event_filters,
+        of_metric=achievement.type == AchievementType.METRIC,
+        what="achievement",
+    )
+    check_prerequisites(achievement, prerequisites_of(achievement) if prerequisites is None else prerequisites)
+
+
+def _replace_parts(
+    achievement: Achievement,
+    user_filters: Filters | None,
+    event_filters: Filters | None,
+    prerequisites: Sequence[Achievement] | None,
+) -> None:
+    """Replace what is given (None: not)."""
+    if user_filters is not None:
+        replace_filters(AchievementFilter, achievement, AttributeType.USER, user_filters)
+    if event_filters is not None:
+        replace_filters(AchievementFilter, achievement, AttributeType.EVENT, event_filters)
+    if prerequisites is not None:
+        achievement.prerequisites.all().delete()
+        for each in prerequisites:
+            create_checked(AchievementPrerequisite, achievement=achievement, prerequisite=each)
 
 
 def _look_back(achievement: Achievement) -> None:

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from api.errors import ApiError, describe, invalid
+from core.json import parse_day
 from metrics.rules import VALUE_LIMIT, quantize
 from users import rules
 
@@ -112,17 +113,25 @@ def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
             yield from _texts(item, f"{path}[{index}]")
 
 
-def read_value(raw: Raw) -> Decimal:
-    """Return an event's value, taken from the JSON text itself, so that 0.1 is a tenth. Raises ApiError."""
+def exact_number(name: str, raw: Raw) -> Decimal:
+    """Return the number, taken from the JSON text itself, so that 0.1 is a tenth. Raises ApiError.
+
+    What is too large or too small for a decimal is returned as infinite.
+    """
     text = bytes(raw).decode("utf-8", "replace")
     if text[0] not in "-0123456789":
-        raise invalid("value must be a number.")
+        raise invalid(f"{name} must be a number.")
     try:
-        value = Decimal(text)
+        return Decimal(text)
     except InvalidOperation:
-        value = Decimal("Infinity")
-    # Rounding can reach the limit that the number itself stayed below.
-    if not abs(value) < VALUE_LIMIT or not abs(quantize(value)) < VALUE_LIMIT:
+        return Decimal("Infinity")
+
+
+def read_value(raw: Raw) -> Decimal:
+    """Return an event's value. Raises ApiError."""
+    value = exact_number("value", raw)
+    # Rounding can reach the limit that the number itself stayed below; abs() would overflow where the number is huge.
+    if not value.copy_abs() < VALUE_LIMIT or not abs(quantize(value)) < VALUE_LIMIT:
         raise invalid("value must be above -10^15 and below 10^15.")
     return quantize(value)
 
@@ -175,10 +184,10 @@ def _device_tokens(value: list[str] | None | UnsetType) -> tuple[str, ...] | Non
 def _sign_up_date(value: str | None | UnsetType, root: str) -> date | None | rules.Unset:
     if not isinstance(value, str):
         return _given(value)
+    if day := parse_day(value):
+        return day
     try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-            return date.fromisoformat(value)
-        # Not the other forms of ISO 8601, which read as another date to many: weeks, ordinal days.
+        # An instant, but not in the other forms of ISO 8601, as for days.
         if not re.match(r"\d{4}-\d{2}-\d{2}[T ]", value):
             raise ValueError(value)
         instant = datetime.fromisoformat(value)

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from rest_framework.request import Request
 
 from api.errors import invalid
+from core.json import parse_day
 from users.models import AttributeType
 from users.store import load_attribute_keys
 
@@ -55,11 +56,7 @@ def choice(request: Request, name: str, choices: type[Choice]) -> Choice:
 
 def day(request: Request, name: str) -> date:
     """Return the date of the query parameter `name`, which is required. Raises ApiError."""
-    text = request.query_params.get(name, "")
-    try:
-        given = date.fromisoformat(text) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None
-    except ValueError:
-        given = None
+    given = parse_day(request.query_params.get(name, ""))
     if given is None or not DAY_MIN <= given <= DAY_MAX:
         raise invalid(f"{name} is required and must be a date (YYYY-MM-DD) from {DAY_MIN} to {DAY_MAX}.")
     return given
@@ -88,5 +85,5 @@ def attribute_values(request: Request, name: str) -> dict[str, str] | None:
         raise invalid(f"{name} must name each attribute only once.")
     unknown = sorted(found.keys() - load_attribute_keys()[AttributeType.USER])
     if unknown:
-        raise invalid(f"{name}: Invalid attribute keys: {', '.join(unknown)}. Set them up as attributes first.")
+        raise invalid(f"{name}: Invalid attribute keys: {', '.join(unknown)}. Set them up as user attributes first.")
     return found

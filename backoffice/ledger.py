@@ -137,7 +137,9 @@ def medals(user: EndUser) -> list[Medal]:
 def metric_rows(user: EndUser) -> Table:
     """Return the user's totals, the metric set up first at the top."""
     totals = (
-        MetricTotal.objects.filter(user_id=user.id, filter=NO_FILTER).select_related("metric").order_by("metric_id")
+        MetricTotal.objects.filter(user_id=user.id, filter=NO_FILTER, at__isnull=False)
+        .select_related("metric")
+        .order_by("metric_id")
     )
     rows = [
         [

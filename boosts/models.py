@@ -74,6 +74,10 @@ class Boost(Configuration):
         indexes = (
             # Also finds those for more than one user (NULL), and those that were stopped since a time tick was due.
             models.Index(fields=("external_id",), condition=Q(status=BoostStatus.ACTIVE), name="boosts_boost_of_user"),
+            # The few whose start or end is still to be marked.
+            models.Index(fields=("start",), condition=Q(start_marked__isnull=True), name="boosts_boost_to_start"),
+            models.Index(fields=("end",), condition=Q(end_marked__isnull=True), name="boosts_boost_to_end"),
+            models.Index(fields=("finished",), condition=Q(end_marked__isnull=True), name="boosts_boost_stopped"),
         )
         constraints = (
             models.CheckConstraint(

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from boosts.models import Boost, BoostFilter, BoostStatus
@@ -32,12 +32,23 @@ def create_boost(*, user_filters: Filters = (), **fields: Any) -> Boost:
 
 
 @transaction.atomic
+def create_live_boost(**fields: Any) -> Boost:
+    """Store a boost that multiplies from now on, within its window. Raises ValidationError as an activation does."""
+    boost = create_boost(status=BoostStatus.ACTIVE, **fields)
+    _check_not_over(boost, timezone.now())
+    return boost
+
+
+@transaction.atomic
 def update_boost(*, boost: Boost, user_filters: Filters | None = None, **fields: Any) -> Boost:
     """Change a boost that is not finished; filters that are given replace its own. Raises ValidationError by field."""
-    check_changeable(boost, timezone.now())
+    now = timezone.now()
+    check_changeable(boost, now)
     if user_filters and boost.external_id is not None:
         raise ValidationError({"user_filters": "cannot be given for one user's boost."})
     update_checked(boost, **fields)
+    if phase_now(boost, now) == BoostPhase.SCHEDULED:
+        update_checked(boost, start_marked=None)  # It will begin again.
     if user_filters is not None:
         check_attributes(AttributeType.USER, user_filters)
         replace_filters(BoostFilter, boost, AttributeType.USER, user_filters)
@@ -54,7 +65,21 @@ def phase_now(boost: Boost, now: datetime) -> BoostPhase:
     """Return where a boost is, one user's by that user's zone."""
     if boost.external_id is None:
         return boost.phase(now)
+    if hasattr(boost, "user_tz"):
+        return boost.phase(now, boost.user_tz)
     return boost.phase(now, EndUser.objects.filter(external_id=boost.external_id).values_list("tz", flat=True).first())
+
+
+def with_zones(boosts: QuerySet[Boost]) -> QuerySet[Boost]:
+    """Bring along the zone of the one user whom each boost may be for, so that `phase_now` needs no look at it."""
+    zone = EndUser.objects.filter(external_id=OuterRef("external_id")).values("tz")
+    return boosts.annotate(user_tz=Subquery(zone))
+
+
+def _check_not_over(boost: Boost, now: datetime) -> None:
+    """Raise ValidationError where an activated boost could never multiply: it would begin and end at once."""
+    if phase_now(boost, now) == BoostPhase.FINISHED:
+        raise ValidationError({"end": f"«{boost}» cannot be activated: its last day is over."})
 
 
 @transaction.atomic
@@ -70,8 +95,7 @@ def activate_boosts(*, boosts: QuerySet[Boost]) -> int:
         if boost.system.status == ConfigurationStatus.ARCHIVED:
             raise ValidationError(f"«{boost}» cannot be activated: its points system is archived.")
         update_checked(boost, status=BoostStatus.ACTIVE, activated=now)
-        if boost.phase(now) == BoostPhase.FINISHED:
-            raise ValidationError(f"«{boost}» cannot be activated: its last day is over.")
+        _check_not_over(boost, now)
         count += 1
     return count
 

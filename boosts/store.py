@@ -25,28 +25,45 @@ JOIN boosts_boost b ON b.external_id = n.external_id
 WHERE b.status = 'active' AND b.finished IS NULL
 """
 
-_DAY_OF_USER: Final = """
-LEFT JOIN users_enduser u ON u.external_id = c.external_id
-LEFT JOIN json_to_recordset(%(days)s) AS d(tz text, day date) ON d.tz = u.tz
+# The next boosts that have begun or are over, of active points systems. For everyone a day begins first at UTC+14
+# (`first`) and ends last at UTC-12 (`last`), for one user in their own zone. No zone's day is later than `first`: so
+# the indexes find the few candidates. Whoever has one of them in hand is not waited for.
+_DUE: Final = """
+WITH due AS (
+    SELECT b.id FROM boosts_boost b
+    JOIN points_pointssystem s ON s.id = b.system_id AND s.status = 'active'
+    LEFT JOIN users_enduser u ON u.external_id = b.external_id
+    LEFT JOIN json_to_recordset(%(days)s) AS d(tz text, day date) ON d.tz = u.tz
+    WHERE b.status = 'active' AND {condition}
+    LIMIT %(count)s
+    FOR UPDATE OF b SKIP LOCKED
+)
 """
 
-# For everyone a day begins first at UTC+14 (`first`) and ends last at UTC-12 (`last`); for one user in their own zone.
-MARK_STARTED: Final = f"""
-UPDATE boosts_boost b SET start_marked = %(now)s
-FROM boosts_boost c {_DAY_OF_USER}
-WHERE c.id = b.id AND b.status = 'active' AND b.start_marked IS NULL
-  AND b.start <= CASE WHEN b.external_id IS NULL THEN %(first)s::date ELSE coalesce(d.day, %(utc)s::date) END
-RETURNING b.id
+# One that was stopped before its first day never began.
+MARK_STARTED: Final = (
+    _DUE.format(
+        condition="""b.start_marked IS NULL AND b.start <= %(first)s::date
+      AND b.start <= CASE WHEN b.external_id IS NULL THEN %(first)s::date ELSE coalesce(d.day, %(utc)s::date) END
+      AND (b.finished IS NULL OR b.start <= (b.finished AT TIME ZONE 'UTC' + interval '14 hours')::date)"""
+    )
+    + """
+UPDATE boosts_boost b SET start_marked = %(now)s FROM due WHERE due.id = b.id
+RETURNING b.id, true
 """
+)
 
-MARK_ENDED: Final = f"""
-UPDATE boosts_boost b SET end_marked = %(now)s, finished = coalesce(b.finished, %(now)s)
-FROM boosts_boost c {_DAY_OF_USER}
-WHERE c.id = b.id AND b.status = 'active' AND b.end_marked IS NULL
-  AND (b.finished <= %(now)s
-       OR b."end" < CASE WHEN b.external_id IS NULL THEN %(last)s::date ELSE coalesce(d.day, %(utc)s::date) END)
-RETURNING b.id
+MARK_ENDED: Final = (
+    _DUE.format(
+        condition="""b.end_marked IS NULL AND (b.finished <= %(now)s OR b."end" < %(first)s::date
+      AND b."end" < CASE WHEN b.external_id IS NULL THEN %(last)s::date ELSE coalesce(d.day, %(utc)s::date) END)"""
+    )
+    + """
+UPDATE boosts_boost b SET end_marked = %(now)s, finished = coalesce(b.finished, %(now)s) FROM due WHERE due.id = b.id
+RETURNING b.id, b.start_marked IS NOT NULL
 """
+)
+"""Both return the ids of the boosts that they marked, and whether it ever began."""
 
 
 class BoostRow(msgspec.Struct, frozen=True):
@@ -84,10 +101,10 @@ def decode_boosts(rows: str) -> list[tuple[str, BoostRule]]:
     ]
 
 
-def load_boosts(finished_after: datetime) -> list[BoostRule]:
-    """Return the activated boosts that are for more than one user and were not stopped by `finished_after`."""
+def load_boosts() -> list[BoostRule]:
+    """Return the activated boosts that are for more than one user and are not finished."""
     running = Boost.objects.filter(
-        Q(finished__isnull=True) | Q(finished__gt=finished_after),
+        finished__isnull=True,
         status=BoostStatus.ACTIVE,
         external_id__isnull=True,
         system__status=ConfigurationStatus.ACTIVE,

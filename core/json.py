@@ -1,6 +1,7 @@
 """JSON as the wire wants it: numbers exact, times in ISO 8601 with a Z."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from typing import Any
 
@@ -25,6 +26,17 @@ def plain_number(number: Decimal) -> int | Decimal:
 def iso_instant(instant: datetime) -> str:
     """Return `instant` in UTC as `2026-01-31T09:00:00.123Z`: milliseconds, as the contract's examples have them."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_day(text: str) -> date | None:
+    """Return the day of `2026-01-31`, None for anything else.
+
+    Not the other forms of ISO 8601, which read as another date to many: weeks, ordinal days.
+    """
+    try:
+        return date.fromisoformat(text) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else None
+    except ValueError:
+        return None
 
 
 def encode_text(value: Any) -> str:

@@ -1,7 +1,7 @@
 """What every table of configuration shares, and the revision that tells a process that its rule book is old."""
 
 import uuid
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import uuid_utils
 from django.core.exceptions import ValidationError
@@ -53,6 +53,10 @@ class Configuration(models.Model):
     class Meta:
         abstract = True
         ordering = ("created", "id")
+
+    def fields_when_restored(self) -> dict[str, Any]:
+        """Return what changes with the status when the row is brought back from the archive."""
+        return {"status": self.status_when_restored}
 
 
 class Badged(Configuration):

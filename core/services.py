@@ -42,7 +42,7 @@ def archive(*, row: Configuration) -> None:
 @transaction.atomic
 def restore(*, row: Configuration) -> None:
     """Bring an archived row back. Raises ValidationError where another has taken its key meanwhile."""
-    update_checked(row, status=row.status_when_restored)
+    update_checked(row, **row.fields_when_restored())
 
 
 def active_users_of(row: Configuration) -> Iterator[Configuration]:
@@ -62,9 +62,9 @@ def active_users_of(row: Configuration) -> Iterator[Configuration]:
             yield from (cast(Configuration, getattr(each, owner) if owner else each) for each in found)
 
 
-def check_type_change(old_type: str, new_type: str, status: str, what: str) -> None:
-    """Raise ValidationError where `what`, of this status, cannot become one of another type."""
-    if new_type != old_type and status != "inactive":
+def check_type_change(old_type: str, new_type: str, *, is_inactive: bool, what: str) -> None:
+    """Raise ValidationError where `what` cannot become one of another type."""
+    if new_type != old_type and not is_inactive:
         raise ValidationError({"type": f"can be changed only while the {what} is inactive."})
 
 

@@ -1,10 +1,13 @@
 """Looking back when an achievement is activated: who qualifies already gets it, quietly."""
 
+import math
+import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from achievements.models import Achievement, AchievementStatus, Backdating
@@ -19,23 +22,29 @@ from users.rules import UserChanges
 CHUNK: Final = 200
 
 
-def look_back(clock: Clock = timezone.now) -> int:
-    """Work off all backdatings; return how many completions there were.
+def look_back(
+    clock: Clock = timezone.now, *, created_before: datetime | None = None, seconds_max: float = math.inf
+) -> int:
+    """Work off the backdatings created before that moment (None: all); return how many completions there were.
 
     Chunk by chunk of users, each a transaction that also moves the backdating's row: a crash repeats nothing and
-    leaves out nobody. Several workers share the work by backdating.
+    leaves out nobody. Several workers share the work by backdating. An event that was on its way when the achievement
+    was activated may not have looked at it: the few seconds that `created_before` leaves let it come first. After
+    `seconds_max` the rest is left to the next call.
     """
-    completed = 0
-    while (count := _next_chunk(clock)) is not None:
+    completed, begun_s = 0, time.monotonic()
+    waiting = Backdating.objects.filter(finished__isnull=True)
+    if created_before is not None:
+        waiting = waiting.filter(created__lt=created_before)
+    while time.monotonic() < begun_s + seconds_max and (count := _next_chunk(waiting, clock)) is not None:
         completed += count
     return completed
 
 
 @transaction.atomic
-def _next_chunk(clock: Clock) -> int | None:
+def _next_chunk(waiting: QuerySet[Backdating], clock: Clock) -> int | None:
     """Look at the next users of the oldest backdating that no other worker has; None where there is none."""
-    waiting = Backdating.objects.filter(finished__isnull=True).select_related("achievement")
-    row = waiting.select_for_update(skip_locked=True, of=("self",)).first()
+    row = waiting.select_related("achievement").select_for_update(skip_locked=True, of=("self",)).first()
     if row is None:
         return None
     users = _candidates(row.achievement, row) if row.achievement.status == AchievementStatus.ACTIVE else []

@@ -1,10 +1,11 @@
 """What the clock does besides time triggers: streaks that nobody extended end, boosts begin and end."""
 
+import math
+import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 
 from boosts import store as boosts_store
 from boosts.models import Boost
@@ -13,32 +14,40 @@ from core.json import encode_text
 from engine.inputs import IdentifyInput
 from engine.messages import boost_message
 from engine.pipeline import process
-from engine.rule_book import current_rule_book
 from streaks import store as streaks_store
 from streaks.rules import Frequency, last_expired
 from users.rules import UserChanges, local_date, local_dates
 from webhooks import store as webhooks_store
 from webhooks.models import MessageType
+from webhooks.store import load_wanted_types
 
 CHUNK: Final = 500
+"""How many users or boosts one transaction takes."""
+FOUND_MAX: Final = 20_000
+"""How many expired streaks are looked for at once."""
 
 
-def end_expired_streaks(now: datetime) -> int:
+def end_expired_streaks(now: datetime, *, seconds_max: float = math.inf) -> int:
     """End every streak whose last day to be extended has passed where its user is; return how many.
 
-    Each is ended by the pipeline, under the user's lock, as the user's next event would end it.
+    Each is ended by the pipeline, under the user's lock, as the user's next event would end it. After `seconds_max` it
+    leaves the rest to the next call.
     """
-    ended = 0
+    ended, begun_s = 0, time.monotonic()
     while external_ids := _expired(now):
-        process([IdentifyInput(UserChanges(each), must_exist=True) for each in external_ids], clock=lambda: now)
-        ended += len(external_ids)
-        if len(external_ids) < CHUNK:
+        for start in range(0, len(external_ids), CHUNK):
+            if time.monotonic() > begun_s + seconds_max:
+                return ended
+            chunk = external_ids[start : start + CHUNK]
+            process([IdentifyInput(UserChanges(each), must_exist=True) for each in chunk], clock=lambda: now)
+            ended += len(chunk)
+        if len(external_ids) < FOUND_MAX:
             break
     return ended
 
 
 def _expired(now: datetime) -> list[str]:
-    """Return the external ids of some users whose streak has expired; all of them, where they are fewer than CHUNK."""
+    """Return the external ids of some users whose streak has expired; all of them, if fewer than FOUND_MAX."""
     today_of_zone = [(None, local_date(now, None)), *local_dates(now).items()]
     zones = [
         {"tz": tz, "frequency": frequency, "period": last_expired(today, frequency)}
@@ -48,11 +57,10 @@ def _expired(now: datetime) -> list[str]:
     latest_day = (now.astimezone(UTC) + FIRST_ZONE).date()
     latest = [{"frequency": frequency, "period": last_expired(latest_day, frequency)} for frequency in Frequency]
     with connection.cursor() as cursor:
-        cursor.execute(streaks_store.EXPIRED, [encode_text(zones), encode_text(latest), CHUNK])
+        cursor.execute(streaks_store.EXPIRED, [encode_text(zones), encode_text(latest), FOUND_MAX])
         return [external_id for (external_id,) in cursor.fetchall()]
 
 
-@transaction.atomic
 def mark_boosts(now: datetime) -> tuple[list[str], list[str]]:
     """Mark each boost that has begun, and each that is over, exactly once; return their ids.
 
@@ -60,24 +68,28 @@ def mark_boosts(now: datetime) -> tuple[list[str], list[str]]:
     """
     at = now.astimezone(UTC)
     days = encode_text([{"tz": tz, "day": day} for tz, day in local_dates(now).items()])
-    first, last = (at + FIRST_ZONE).date(), (at - LAST_ZONE).date()
-    parameters: dict[str, Any] = {"now": now, "days": days, "utc": at.date(), "first": first, "last": last}
+    parameters: dict[str, Any] = {"now": now, "days": days, "utc": at.date(), "count": CHUNK}
+    parameters |= {"first": (at + FIRST_ZONE).date(), "last": (at - LAST_ZONE).date()}
+    started = _mark_all(boosts_store.MARK_STARTED, parameters, MessageType.BOOST_STARTED, BoostPhase.ACTIVE)
+    return started, _mark_all(boosts_store.MARK_ENDED, parameters, MessageType.BOOST_FINISHED, BoostPhase.FINISHED)
+
+
+def _mark_all(sql: str, parameters: dict[str, Any], type_: MessageType, phase: BoostPhase) -> list[str]:
+    marked: list[str] = []
+    while chunk := _mark_chunk(sql, parameters, type_, phase):
+        marked += chunk
+    return marked
+
+
+@transaction.atomic
+def _mark_chunk(sql: str, parameters: dict[str, Any], type_: MessageType, phase: BoostPhase) -> list[str]:
+    """Mark some boosts, and put those that ever began in the outbox if some endpoint wants to know."""
     with connection.cursor() as cursor:
-        started = _mark(cursor, boosts_store.MARK_STARTED, parameters)
-        ended = _mark(cursor, boosts_store.MARK_ENDED, parameters)
-        _tell(cursor, MessageType.BOOST_STARTED, BoostPhase.ACTIVE, started, now)
-        _tell(cursor, MessageType.BOOST_FINISHED, BoostPhase.FINISHED, ended, now)
-    return started, ended
-
-
-def _mark(cursor: CursorWrapper, sql: str, parameters: dict[str, Any]) -> list[str]:
-    cursor.execute(sql, parameters)
-    return [str(id_) for (id_,) in cursor.fetchall()]
-
-
-def _tell(cursor: CursorWrapper, type_: MessageType, phase: BoostPhase, ids: list[str], now: datetime) -> None:
-    """Put what became of these boosts in the outbox, if some endpoint wants to know."""
-    if ids and type_ in current_rule_book().wanted_messages:
-        boosts = Boost.objects.filter(id__in=ids).select_related("system")
-        rows = [boost_message(type_, boost, phase, now) for boost in boosts]
-        cursor.execute(webhooks_store.INSERT_MESSAGES, [encode_text(rows)])
+        cursor.execute(sql, parameters)
+        marked = cursor.fetchall()
+        began = [id_ for id_, has_begun in marked if has_begun]
+        if began and type_ in load_wanted_types():
+            boosts = Boost.objects.filter(id__in=began).select_related("system")
+            rows = [boost_message(type_, boost, phase, parameters["now"]) for boost in boosts]
+            cursor.execute(webhooks_store.INSERT_MESSAGES, [encode_text(rows)])
+    return [str(id_) for id_, _ in marked]

@@ -26,7 +26,8 @@ class UserState:
 
     `totals` has, by metric id and event filter, every total of the metrics that the inputs are of; `balances` is by
     system id; `events` are the ids of stored events by metric id and idempotency key; `completions` are by achievement
-    id; `boosts` are this user's alone. `known` is false for a user of whom no input was accepted yet.
+    id; `boosts` are this user's alone; `computed` are the totals (metric id, filter) that are stored nowhere
+    yet. `known` is false for a user of whom no input was accepted yet.
     """
 
     user: User
@@ -37,6 +38,7 @@ class UserState:
     streak: Streak = Streak()  # noqa: RUF009 - frozen, and nothing changes its empty amounts
     completions: Mapping[str, Completion] = field(default_factory=dict)
     boosts: tuple[BoostRule, ...] = ()
+    computed: frozenset[tuple[str, str]] = frozenset()
 
 
 def decide(
@@ -80,7 +82,7 @@ def _decide_event(
 
     at = next_instant(at, before.get(NO_FILTER))
     user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
-    check_attribute_keys(given.attributes, rules.event_attributes)
+    check_attribute_keys(given.attributes, rules.event_attributes, "event")
     after = {each: add_value(before[each], given.value, at) for each in matching_filters(before, given.attributes)}
     totals = {**state.totals, metric.id: {**before, **after}}
     running = _running_streak(state, user, at)

@@ -139,8 +139,11 @@ def _states(
     boosts: str,
 ) -> dict[str, UserState]:
     totals_of: dict[str, dict[str, dict[str, Total]]] = defaultdict(lambda: defaultdict(dict))
+    computed: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for total in metrics_store.decode_totals(totals):
         totals_of[total.external_id][total.metric_id][total.filter] = Total(total.total, total.peak, total.at)
+        if not total.stored:
+            computed[total.external_id].add((total.metric_id, total.filter))
     balances_of: dict[str, dict[str, Balance]] = defaultdict(dict)
     for balance in points_store.decode_balances(balances):
         balances_of[balance.external_id][balance.system_id] = Balance(balance.total, balance.seq)
@@ -164,6 +167,7 @@ def _states(
             streak=streak_of.get(id_, Streak()),
             completions=completions_of[id_],
             boosts=boosts_of[id_],
+            computed=frozenset(computed[id_]),
         )
         for user in users_store.decode_users(users)
         for id_ in (user.external_id,)

@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
-from django.conf import settings
 from django.db import connection
-from django.utils import timezone
 
 from access.keys import KeyRule
 from access.store import load_keys
@@ -82,13 +79,12 @@ def _read_rule_book(revision: int) -> RuleBook:
 def _compile(revision: int) -> RuleBook:
     attributes, keys, levels = load_attribute_keys(), load_keys(), load_levels()
     systems, triggers, achievements = load_systems(), load_triggers(), load_achievements()
-    since = timezone.now() - timedelta(days=settings.TIME_TRIGGER_CATCHUP)
     rules = compile_rules(
         metrics=load_metrics().values(),
         systems=[system_rule(system) for system in systems],
         triggers=trigger_rules(triggers),
         achievements=achievement_rules(achievements),
-        boosts=load_boosts(finished_after=since),
+        boosts=load_boosts(),
         ladders=ladders(levels),
         streak=load_rule(),
         key_ids=frozenset(key.id for key in keys.values()),

@@ -15,6 +15,7 @@ from engine.messages import messages_of
 from engine.outcomes import Accepted, Outcome
 from engine.rule_book import RuleBook
 from metrics import store as metrics_store
+from metrics.rules import EXACT
 from points import store as points_store
 from streaks import store as streaks_store
 from users import store as users_store
@@ -74,7 +75,7 @@ def _total_rows(changed: Iterable[tuple[UserState, UserState]]) -> Iterator[Row]
         for metric_id, totals in new.totals.items():
             stored = old.totals.get(metric_id, {})
             for filter_, total in totals.items():
-                if total is not stored.get(filter_):
+                if total is not stored.get(filter_) or (metric_id, filter_) in old.computed:
                     yield {
                         "user_id": new.user.id,
                         "metric_id": metric_id,
@@ -120,7 +121,8 @@ def _metric_days(accepted: Iterable[Accepted]) -> list[Row]:
     for outcome in accepted:
         if (event := outcome.event) is not None:
             day = local_date(event.at, outcome.user.tz)
-            changes[outcome.user.id, event.metric.id, day] += event.source.value
+            key = (outcome.user.id, event.metric.id, day)
+            changes[key] = EXACT.add(changes[key], event.source.value)
     return [
         {"user_id": user_id, "metric_id": metric_id, "day": day, "change": change}
         for (user_id, metric_id, day), change in changes.items()

@@ -1,5 +1,6 @@
 """What the clock starts. Each task may run beside itself, and finds by itself what is to be done."""
 
+from datetime import timedelta
 from typing import Final
 
 from celery import shared_task
@@ -7,20 +8,23 @@ from django.utils import timezone
 
 from engine import backdate, clock, tick
 
-PAYING_S_MAX: Final = 8
-"""How long one task pays time triggers before the worker does what else is waiting; the next goes on with it."""
+TASK_S_MAX: Final = 8
+"""How long a task works before the worker does what else is waiting; the next one goes on where it stopped."""
+
+SETTLING: Final = timedelta(seconds=5)
+"""How old a due instant or an activation is before it is worked on: what was on its way then is stored by now."""
 
 
 @shared_task
 def pay_time_triggers() -> None:
     """Pay the time triggers that are due."""
-    tick.pay_due_ticks(timezone.now(), seconds_max=PAYING_S_MAX)
+    tick.pay_due_ticks(timezone.now() - SETTLING, seconds_max=TASK_S_MAX)
 
 
 @shared_task
 def end_streaks() -> None:
     """End the streaks that expired."""
-    clock.end_expired_streaks(timezone.now())
+    clock.end_expired_streaks(timezone.now(), seconds_max=TASK_S_MAX)
 
 
 @shared_task
@@ -32,4 +36,4 @@ def mark_boosts() -> None:
 @shared_task
 def look_back() -> None:
     """Give achievements that were activated to who qualifies already."""
-    backdate.look_back()
+    backdate.look_back(created_before=timezone.now() - SETTLING, seconds_max=TASK_S_MAX)

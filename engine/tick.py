@@ -3,10 +3,11 @@
 The exception to the one pipeline: a tick is up to millions of payments, each by rules that SQL can apply to a whole
 chunk. A property test compares it row for row with `points.rules.pay` and `boosts.rules.boosts_of`.
 
-What is due: a trigger that is active, in an active system, is due at `time_started` + k x interval, k >= 1. A tick (one
-trigger, one due instant) pays every user created before its due instant whose attributes match as they are now, with
-the trigger and the system as they are now and the boosts of the due instant. After downtime the newest
-TIME_TRIGGER_CATCHUP ticks of each trigger are paid, the oldest first; older ones that were not begun never are.
+What is due: a trigger that is active, in an active system, is due at `time_started` (or when the system was restored,
+if that is later) + k x interval, k >= 1. A tick (one trigger, one due instant) pays every user created before its due
+instant whose attributes match as they are now, with the trigger and the system as they are now and the boosts of the
+due instant. After downtime the newest TIME_TRIGGER_CATCHUP ticks of each trigger are paid, the oldest first; older ones
+that were not begun never are.
 
 What happens to a tick under way: it goes on where the trigger's points or filters are edited, by the new ones. It ends
 at once, and whom it has not come to gets nothing, where the trigger or its system is switched off or archived, or where
@@ -49,11 +50,12 @@ CHUNK_S_AIM: Final = 0.04
 # sees a tick sees all that go before it. Of those that fell out of the newest, one being worked on has begun.
 _PLAN: Final = """
 WITH due AS (
-    SELECT t.id AS trigger_id, t.time_started + k * s.step AS due
+    SELECT t.id AS trigger_id, c.started + k * s.step AS due
     FROM points_pointstrigger t
     JOIN points_pointssystem p ON p.id = t.system_id AND p.status = 'active'
     CROSS JOIN make_interval(hours => t.time_interval * CASE t.time_unit WHEN 'day' THEN 24 ELSE 1 END) AS s(step)
-    CROSS JOIN div(extract(epoch FROM %(now)s - t.time_started), extract(epoch FROM s.step)) AS n(newest)
+    CROSS JOIN greatest(t.time_started, p.restored) AS c(started)
+    CROSS JOIN div(extract(epoch FROM %(now)s - c.started), extract(epoch FROM s.step)) AS n(newest)
     CROSS JOIN generate_series(greatest(1, n.newest::bigint - %(catchup)s + 1), n.newest::bigint) AS k
     WHERE t.type = 'time' AND t.status = 'active'
 ), missed AS (
@@ -80,7 +82,8 @@ WHERE e.finished IS NULL AND o.system_id = t.system_id AND (e.due, o.created, o.
 # but they only ever move on.
 _CLAIM: Final = f"""
 SELECT k.id, k.trigger_id, k.due, k.last_user, (SELECT min(last_user) FROM ({_UNFINISHED_BEFORE}) AS b) AS barrier,
-       t.type = 'time' AND t.status = 'active' AND p.status = 'active' AND t.time_started < k.due AS pays,
+       t.type = 'time' AND t.status = 'active' AND p.status = 'active'
+       AND greatest(t.time_started, p.restored) < k.due AS pays,
        t.system_id, t.points, coalesce(p.max_points, {POINTS_LIMIT}) AS max_points,
        (SELECT coalesce(jsonb_object_agg(a.key, f.value), '{{}}')::text
         FROM points_triggerfilter f JOIN users_attribute a ON a.id = f.attribute_id
@@ -248,10 +251,7 @@ write_awards AS ({_AWARD}), write_balances AS ({_BALANCE}), write_days AS ({_DAY
 move_tick AS ({_MOVE})
 """
 _PAY: Final = f"{_PAY_PARTS} SELECT count(*) FROM payment"
-_PAY_AND_TELL: Final = f"""
-{_PAY_PARTS}, ladder AS MATERIALIZED ({tick_messages.LADDER}), write_messages AS ({tick_messages.INSERT})
-SELECT count(*) FROM payment
-"""
+_PAY_AND_TELL: Final = f"{_PAY_PARTS}, {tick_messages.PARTS} SELECT count(*) FROM payment"
 
 
 @dataclass(frozen=True, slots=True)

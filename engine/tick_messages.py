@@ -35,37 +35,44 @@ jsonb_build_object(
 """
 
 
-def _level(total: str) -> str:
-    """Return SQL for the wire's shape of the level at a total, null below all."""
-    return f"(SELECT json FROM ladder WHERE points <= {total} ORDER BY points DESC LIMIT 1)"
-
-
-LADDER: Final = "SELECT points, json FROM jsonb_to_recordset(%(ladder)s::jsonb) AS l(points bigint, json jsonb)"
-"""The levels of the system, for a part named `ladder`."""
-
-INSERT: Final = f"""
-INSERT INTO webhooks_outboxmessage (id, type, user_id, payload, created)
-SELECT (%(id_head)s::text || lpad(to_hex((p.number - 1) * 2048 / %(count)s::bigint * 2 + m.place), 3, '0')
-        || substr(gen_random_uuid()::text, 19))::uuid, m.type, p.user_id,
-       jsonb_build_object('type', m.type, 'user', {_USER}) || m.content, %(created)s
-FROM payment p
-JOIN users_enduser u ON u.id = p.user_id
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN p.before IS NOT NULL THEN {_level("p.before")} END AS old, {_level("p.total")} AS new
-) AS level
-CROSS JOIN LATERAL (
-    VALUES
-    (0, 'points.changed', jsonb_build_object('points', %(system_json)s::jsonb || jsonb_build_object(
-        'total', p.total, 'added', p.awarded, 'awards', jsonb_build_array({_AWARD}))
-        || CASE WHEN level.old IS DISTINCT FROM level.new THEN jsonb_build_object('level', level.new) ELSE '{{}}' END)),
-    (1, 'points.level_changed', jsonb_build_object(
-        'points', %(system_json)s::jsonb || jsonb_build_object('total', p.total),
-        'previousLevel', level.old, 'newLevel', level.new))
-) AS m(place, type, content)
-WHERE m.type = ANY(%(wanted)s) AND (m.type = 'points.changed' OR level.old IS DISTINCT FROM level.new)
-ORDER BY p.number, m.place
+_ID: Final = """
+(%(id_head)s::text || lpad(to_hex((p.number - 1) * 2048 / %(count)s::bigint * 2 + {place}), 3, '0')
+ || substr(gen_random_uuid()::text, 19))::uuid
 """
-"""Reads the parts `payment` and `ladder`. The ids are made as the awards', in order for each user."""
+
+_POINTS_CHANGED: Final = f"""
+SELECT {_ID.format(place=0)} AS id, 'points.changed' AS type, p.user_id,
+       jsonb_build_object('points', %(system_json)s::jsonb || jsonb_build_object(
+           'total', p.total, 'added', p.awarded, 'awards', jsonb_build_array({_AWARD}))
+           || CASE WHEN p.old_level <> p.new_level
+                   THEN jsonb_build_object('level', %(ladder)s::jsonb -> p.new_level) ELSE '{{}}' END) AS content
+FROM payment_on_level p WHERE 'points.changed' = ANY(%(wanted)s)
+"""
+
+_LEVEL_CHANGED: Final = f"""
+SELECT {_ID.format(place=1)}, 'points.level_changed', p.user_id,
+       jsonb_build_object('points', %(system_json)s::jsonb || jsonb_build_object('total', p.total),
+                          'previousLevel', %(ladder)s::jsonb -> p.old_level,
+                          'newLevel', %(ladder)s::jsonb -> p.new_level)
+FROM payment_on_level p WHERE 'points.level_changed' = ANY(%(wanted)s) AND p.old_level <> p.new_level
+"""
+
+PARTS: Final = f"""
+payment_on_level AS (
+    SELECT p.*, CASE WHEN p.before IS NULL THEN 0 ELSE width_bucket(p.before, t.places) END AS old_level,
+           width_bucket(p.total, t.places) AS new_level
+    FROM payment p CROSS JOIN (SELECT %(thresholds)s::bigint[]) AS t(places)
+), message AS ({_POINTS_CHANGED} UNION ALL {_LEVEL_CHANGED}),
+write_messages AS (
+    INSERT INTO webhooks_outboxmessage (id, type, user_id, payload, created)
+    SELECT m.id, m.type, m.user_id, jsonb_build_object('type', m.type, 'user', {_USER}) || m.content, %(created)s
+    FROM message m JOIN users_enduser u ON u.id = m.user_id
+)
+"""
+"""Parts of the statement that has `payment`. A level is its place in the ladder, from 1; 0 is below all.
+
+The ids are made as the awards', in order for each user.
+"""
 
 
 def message_terms(trigger_id: UUID) -> dict[str, Any] | None:
@@ -75,10 +82,11 @@ def message_terms(trigger_id: UUID) -> dict[str, Any] | None:
         return None
     triggers = PointsTrigger.objects.select_related("system", "metric", "achievement")
     trigger = triggers.prefetch_related("filters__attribute").get(id=trigger_id)
-    ladder = [{"points": level.points, "json": render_level(level)} for level in read_levels(trigger.system)]
+    levels = read_levels(trigger.system)
     return {
         "wanted": sorted(wanted),
-        "ladder": encode_text(ladder),
+        "thresholds": [level.points for level in levels],
+        "ladder": encode_text([None, *(render_level(level) for level in levels)]),
         "trigger_json": encode_text(render_trigger(trigger)),
         "system_json": encode_text(render_system(trigger.system)),
     }

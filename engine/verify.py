@@ -114,14 +114,18 @@ CHECKS: Final = (
         """,
     ),
     Check(
-        "Every period of a streak begins one or makes the one before it longer by one.",
+        "Every running streak has as many periods in its history, from the one that began it, as it is long.",
         """
-        SELECT format('user %s: length %s on %s, and none shorter by one before', u.external_id, p.length, p.period)
-        FROM streaks_streakperiod p LEFT JOIN users_enduser u ON u.id = p.user_id
-        WHERE p.length > 1 AND NOT EXISTS (
-            SELECT FROM streaks_streakperiod b
-            WHERE b.user_id = p.user_id AND b.frequency = p.frequency AND b.period < p.period
-              AND b.length = p.length - 1)
+        SELECT format('user %s: streak %s since %s, and %s periods', u.external_id, s.length, s.started, p.periods)
+        FROM streaks_streak s
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS periods FROM streaks_streakperiod p
+            WHERE p.user_id = s.user_id AND p.frequency = s.frequency AND p.extended >= (
+                SELECT max(b.extended) FROM streaks_streakperiod b
+                WHERE b.user_id = s.user_id AND b.frequency = s.frequency AND b.length = 1)
+        ) AS p
+        LEFT JOIN users_enduser u ON u.id = s.user_id
+        WHERE s.length > 0 AND s.length <> p.periods
         """,
     ),
     Check(
@@ -145,7 +149,7 @@ CHECKS: Final = (
             SELECT user_id, metric_id, sum(change) AS total FROM metrics_metricday GROUP BY user_id, metric_id
         ) AS d USING (user_id, metric_id)
         LEFT JOIN users_enduser u ON u.id = user_id LEFT JOIN metrics_metric m ON m.id = metric_id
-        WHERE t.total IS DISTINCT FROM d.total
+        WHERE coalesce(t.total, 0) <> coalesce(d.total, 0)
         """,
     ),
     Check(

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from core.models import ConfigurationStatus
 from levels.models import Level
-from levels.rules import Ladder, ladder_of
+from levels.rules import Ladder, ladder_of, level_for
 from points.models import PointsSystem
 
 
@@ -27,5 +27,6 @@ def read_levels(system: PointsSystem) -> list[Level]:
 
 
 def level_at(levels: list[Level], total: int) -> Level | None:
-    """Return the highest of `levels`, the lowest of which comes first, whose points are at most `total`."""
-    return next((level for level in reversed(levels) if level.points <= total), None)
+    """Return the highest of the `levels` of one points system whose points are at most `total`."""
+    reached = level_for(ladder_of((level.points, str(level.id)) for level in levels), total)
+    return next((level for level in levels if str(level.id) == reached), None)

@@ -104,7 +104,7 @@ class MetricTotal(models.Model):
     filter = models.CharField(max_length=FILTER_LENGTH_MAX, default="", db_collation="C")
     total = models.DecimalField(max_digits=38, decimal_places=9, default=Decimal(0))
     peak = models.DecimalField(max_digits=38, decimal_places=9, default=Decimal(0))
-    at = models.DateTimeField(help_text="When the newest of its events happened.")
+    at = models.DateTimeField(null=True, help_text="When the newest of its events happened, if there are any.")
 
     class Meta:
         constraints = (

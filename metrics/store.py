@@ -40,11 +40,11 @@ WITH needed AS MATERIALIZED (
         SELECT FROM metrics_metrictotal t
         WHERE t.user_id = n.user_id AND t.metric_id = n.metric_id AND t.filter = n.filter)
 )
-SELECT n.external_id, n.metric_id, t.filter, t.total, t.peak, t.at
+SELECT n.external_id, n.metric_id, t.filter, t.total, t.peak, t.at, true AS stored
 FROM (SELECT DISTINCT user_id, external_id, metric_id FROM needed) AS n
 JOIN metrics_metrictotal t ON t.user_id = n.user_id AND t.metric_id = n.metric_id
 UNION ALL
-SELECT n.external_id, n.metric_id, n.filter, c.total, c.peak, c.at
+SELECT n.external_id, n.metric_id, n.filter, c.total, c.peak, c.at, false
 FROM missing n CROSS JOIN LATERAL (
     SELECT coalesce(sum(value), 0) AS total, greatest(0, max(running)) AS peak, max(at) AS at
     FROM (
@@ -91,7 +91,7 @@ class StoredEventRow(msgspec.Struct, frozen=True):
 
 
 class TotalRow(msgspec.Struct, frozen=True):
-    """A total as loaded; `at` is null where no event matches yet."""
+    """A total as loaded; `at` is null where no event matches yet, `stored` is false where it was computed just now."""
 
     external_id: str
     metric_id: str
@@ -99,6 +99,7 @@ class TotalRow(msgspec.Struct, frozen=True):
     total: Decimal
     peak: Decimal
     at: datetime | None
+    stored: bool
 
 
 _events_decoder = msgspec.json.Decoder(list[StoredEventRow])

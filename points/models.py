@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from achievements.models import Achievement
 from core.models import (
@@ -36,6 +37,10 @@ class PointsSystem(Badged):
         help_text="The most points that a user can hold; empty for no limit.",
     )
 
+    restored = models.DateTimeField(
+        null=True, editable=False, help_text="When it was brought back from the archive: time triggers count from then."
+    )
+
     class Meta(Badged.Meta):
         constraints = (
             models.UniqueConstraint(
@@ -52,6 +57,10 @@ class PointsSystem(Badged):
 
     def __str__(self) -> str:
         return self.name
+
+    def fields_when_restored(self) -> dict[str, Any]:
+        """Start the count of its time triggers anew, as an activation does."""
+        return {**super().fields_when_restored(), "restored": timezone.now()}
 
 
 class TriggerType(models.TextChoices):

@@ -56,7 +56,8 @@ def update_trigger(
     """Change a trigger; filters that are given replace its own. Raises ValidationError by field."""
     new_type = fields.get("type", trigger.type)
     if new_type != trigger.type:
-        check_type_change(trigger.type, new_type, trigger.status, "trigger")
+        is_inactive = trigger.status == TriggerStatus.INACTIVE
+        check_type_change(trigger.type, new_type, is_inactive=is_inactive, what="trigger")
         fields = dict.fromkeys(_fields_of_other_types(new_type)) | fields
     new_status = fields.get("status", trigger.status)
     if new_status != trigger.status or any(
@@ -84,23 +85,27 @@ def clock_start(type_: str | None, status: str | None) -> datetime | None:
     return timezone.now() if type_ == TriggerType.TIME and status == TriggerStatus.ACTIVE else None
 
 
+@transaction.atomic
 def activate_triggers(*, triggers: QuerySet[PointsTrigger]) -> int:
     """Make inactive triggers pay from the next event on; return how many. Raises ValidationError for one that cannot.
 
     All or none are activated.
     """
-    inactive = triggers.filter(status=TriggerStatus.INACTIVE)
-    for trigger in inactive.select_related("metric", "achievement", "system"):
+    # Locked, so that what is activated is what was checked.
+    inactive = triggers.filter(status=TriggerStatus.INACTIVE).select_for_update(of=("self",), no_key=True)
+    checked = list(inactive.select_related("metric", "achievement", "system"))
+    for trigger in checked:
         _check_can_pay(trigger)
     now = timezone.now()
     started = Case(When(type=TriggerType.TIME, then=Value(now)), default=F("time_started"))
-    return inactive.update(status=TriggerStatus.ACTIVE, time_started=started, updated=now)
+    rows = PointsTrigger.objects.filter(id__in=[trigger.id for trigger in checked])
+    return rows.update(status=TriggerStatus.ACTIVE, time_started=started, updated=now)
 
 
 def deactivate_triggers(*, triggers: QuerySet[PointsTrigger]) -> int:
     """Stop active triggers from the next event on; return how many."""
     active = triggers.filter(status=TriggerStatus.ACTIVE)
-    return active.update(status=TriggerStatus.INACTIVE, updated=timezone.now())
+    return active.update(status=TriggerStatus.INACTIVE, time_started=None, updated=timezone.now())
 
 
 def check_filters(trigger_type: str, user_filters: Filters, event_filters: Filters) -> None:

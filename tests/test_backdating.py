@@ -126,6 +126,22 @@ def test_one_that_was_locked_meanwhile_is_given_to_nobody(game: Game) -> None:
     assert Backdating.objects.get().finished is not None
 
 
+def test_events_that_were_on_their_way_come_first(game: Game) -> None:
+    study("alice", 12)
+    achievement = ten_lessons(game, status="active")
+    activated = Backdating.objects.get().created
+    assert backdate.look_back(clock=lambda: NOON, created_before=activated) == 0
+    assert backdate.look_back(clock=lambda: NOON, created_before=activated + timedelta(seconds=1)) == 1
+    assert completed_by(achievement) == {"alice"}
+
+
+def test_what_does_not_fit_into_the_time_given_is_left_to_the_next_call(game: Game) -> None:
+    study("alice", 12)
+    ten_lessons(game, status="active")
+    assert backdate.look_back(clock=lambda: NOON, seconds_max=-1) == 0
+    assert look_back() == 1
+
+
 class Crash(Exception):  # noqa: N818 - what happens, not what is wrong
     """The worker is killed."""
 

@@ -9,13 +9,15 @@ import pytest
 from django.db import connection
 
 from boosts.models import Boost
-from boosts.services import create_boost, finish_boosts
+from boosts.services import create_boost, finish_boosts, update_boost
+from core.services import archive, create_checked
 from engine import clock
 from engine.inputs import EventInput
 from engine.pipeline import process
 from streaks.models import Streak, StreakPeriod
 from tests.conftest import Game
 from users.rules import UserChanges
+from webhooks.models import Endpoint, OutboxMessage
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -77,6 +79,13 @@ def test_more_streaks_than_one_step_takes_all_end(game: Game) -> None:
     assert set(lengths().values()) == {0}
 
 
+def test_what_does_not_fit_into_the_time_given_is_left_to_the_next_call(game: Game) -> None:
+    study("alice", NOON)
+    assert clock.end_expired_streaks(NOON + 5 * DAY, seconds_max=-1) == 0
+    assert lengths() == {"alice": 1}
+    assert clock.end_expired_streaks(NOON + 5 * DAY) == 1
+
+
 # --- Boosts ----------------------------------------------------------------------------------------------------------
 def boost(game: Game, **fields: Any) -> Boost:
     given: dict[str, Any] = {"system": game.xp, "name": "Double", "multiplier": Decimal(2), "status": "active"}
@@ -118,6 +127,36 @@ def test_a_boost_that_was_stopped_is_marked_as_over(game: Game) -> None:
     assert clock.mark_boosts(now) == ([id_], [])
     finish_boosts(boosts=Boost.objects.all())
     assert clock.mark_boosts(datetime.now(UTC)) == ([], [id_])
+
+
+def test_a_boost_that_was_stopped_before_its_first_day_never_began(game: Game) -> None:
+    create_checked(Endpoint, url="https://example.com/hook", types=["points.boost_started", "points.boost_finished"])
+    id_ = str(boost(game, start=date(2100, 1, 1), end=None).id)
+    finish_boosts(boosts=Boost.objects.all())
+    assert clock.mark_boosts(datetime.now(UTC)) == ([], [id_])
+    assert clock.mark_boosts(datetime(2100, 1, 2, tzinfo=UTC)) == ([], [])
+    assert not OutboxMessage.objects.exists()
+
+
+def test_a_boost_that_is_moved_to_later_begins_again(game: Game) -> None:
+    id_ = str(boost(game, start=date(2020, 1, 1), end=None).id)
+    assert clock.mark_boosts(datetime.now(UTC)) == ([id_], [])
+    update_boost(boost=Boost.objects.get(), start=date(2100, 1, 1))
+    assert clock.mark_boosts(datetime.now(UTC)) == ([], [])
+    assert clock.mark_boosts(datetime(2100, 1, 1, tzinfo=UTC)) == ([id_], [])
+
+
+def test_the_boosts_of_an_archived_system_are_not_marked(game: Game) -> None:
+    boost(game)
+    archive(row=game.xp)
+    assert clock.mark_boosts(NOON) == ([], [])
+
+
+def test_more_boosts_than_one_step_takes_are_all_marked(game: Game) -> None:
+    given = {"system": game.xp, "multiplier": 2, "start": date(2026, 3, 10), "status": "active", "activated": NOON}
+    Boost.objects.bulk_create(Boost(name=str(n), **given) for n in range(clock.CHUNK + 3))
+    started, _ = clock.mark_boosts(NOON)
+    assert len(set(started)) == len(started) == clock.CHUNK + 3
 
 
 def test_an_inactive_boost_is_not_marked(game: Game) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
@@ -21,12 +22,12 @@ from django.utils import timezone
 from boosts.models import Boost
 from boosts.services import create_boost, finish_boosts
 from core.models import Delta
-from core.services import archive, update_checked
+from core.services import archive, restore, update_checked
 from engine.inputs import EventInput, IdentifyInput
 from engine.pipeline import process
 from engine.tick import CHUNK_FIRST, CHUNK_MAX, CHUNK_MIN, CHUNK_S_AIM, next_size, pay_due_ticks
 from engine.verify import verify
-from points.models import PointsAward, PointsBalance, PointsDay, PointsTrigger, TimeTick
+from points.models import PointsAward, PointsBalance, PointsDay, PointsSystem, PointsTrigger, TimeTick
 from points.services import activate_triggers, deactivate_triggers, update_trigger
 from tests.conftest import Game, make_game
 from users.models import EndUser
@@ -464,6 +465,20 @@ def test_activation_counts_anew(game: Game) -> None:
     count_from(NOON + 5 * HOUR + SECOND, trigger)
     assert pay(NOON + 6 * HOUR) == 0
     assert pay(NOON + 6 * HOUR + SECOND) == 1
+
+
+def test_a_restored_system_counts_anew_and_pays_nothing_for_the_time_in_the_archive(game: Game) -> None:
+    trigger = every(game)
+    arrive("alice")
+    archive(row=game.xp)
+    with time_machine.travel(NOON + 30 * 24 * HOUR + HOUR / 2, tick=False):
+        restore(row=PointsSystem.objects.get(id=game.xp.id))
+    month_later = NOON + 30 * 24 * HOUR
+    assert pay(month_later + HOUR) == 0
+    assert pay(month_later + HOUR * 3 / 2) == 1
+    assert paid() == {"alice": [10]}
+    assert dues() == [(month_later + HOUR * 3 / 2, 1)]
+    assert trigger.time_started == NOON
 
 
 def test_a_tick_that_is_dropped_does_not_hold_up_those_after_it(game: Game) -> None:

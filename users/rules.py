@@ -80,17 +80,19 @@ def merge_attributes(
     stored: Mapping[str, str], given: Mapping[str, str | None], known: Collection[str]
 ) -> Mapping[str, str]:
     """Return `stored` with `given` merged in by key; null removes one. Raises Refusal for keys that are not `known`."""
-    check_attribute_keys(given, known)
+    check_attribute_keys(given, known, "user")
     merged = {**stored, **given}
     return {key: value for key, value in merged.items() if value is not None}
 
 
-def check_attribute_keys(given: Mapping[str, object], known: Collection[str]) -> None:
-    """Raise Refusal, naming the keys, where `given` has some that were not set up."""
+def check_attribute_keys(given: Mapping[str, object], known: Collection[str], whose: str) -> None:
+    """Raise Refusal, naming the keys, where `given` has some that were not set up. `whose` is `user` or `event`."""
     unknown = [key for key in given if key not in known]
     if unknown:
         names = ", ".join(unknown)
-        raise Refusal(RefusalReason.INVALID, f"Invalid attribute keys: {names}. Set them up as attributes first.")
+        raise Refusal(
+            RefusalReason.INVALID, f"Invalid attribute keys: {names}. Set them up as {whose} attributes first."
+        )
 
 
 def matches(attribute_filter: Collection[tuple[str, str]], attributes: Mapping[str, str]) -> bool:

@@ -53,6 +53,18 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='boost',
+            index=models.Index(condition=models.Q(('start_marked__isnull', True)), fields=['start'], name='boosts_boost_to_start'),
+        ),
+        migrations.AddIndex(
+            model_name='boost',
+            index=models.Index(condition=models.Q(('end_marked__isnull', True)), fields=['end'], name='boosts_boost_to_end'),
+        ),
+        migrations.AddIndex(
+            model_name='boost',
+            index=models.Index(condition=models.Q(('end_marked__isnull', True)), fields=['finished'], name='boosts_boost_stopped'),
+        ),
+        migrations.AddIndex(
+            model_name='boost',
             index=models.Index(condition=models.Q(('status', 'active')), fields=['external_id'], name='boosts_boost_of_user'),
         ),
         migrations.AddConstraint(

@@ -21,6 +21,11 @@ class Migration(migrations.Migration):
                 ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='users.enduser')),
             ],
         ),
+        migrations.AlterField(
+            model_name='metrictotal',
+            name='at',
+            field=models.DateTimeField(help_text='When the newest of its events happened, if there are any.', null=True),
+        ),
         leave_room_for_updates("metrics_metricday"),
         migrations.RunSQL(
             """

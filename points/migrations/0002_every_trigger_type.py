@@ -35,6 +35,11 @@ class Migration(migrations.Migration):
                 ('finished', models.DateTimeField(null=True)),
             ],
         ),
+        migrations.AddField(
+            model_name='pointssystem',
+            name='restored',
+            field=models.DateTimeField(editable=False, help_text='When it was brought back from the archive: time triggers count from then.', null=True),
+        ),
         migrations.RemoveConstraint(
             model_name='pointstrigger',
             name='points_pointstrigger_fields_of_type',
