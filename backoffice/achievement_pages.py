@@ -15,7 +15,7 @@ from achievements.admin import AchievementAdmin
 from achievements.models import Achievement
 from achievements.services import activate_achievement
 from analytics.store import completion_counts
-from backoffice.achievements import Estimate, backdating_estimate
+from backoffice.achievements import Estimate, backdating_estimate, backdating_estimates
 from core.admin import ask_first, back_to_list, dialog, each_or_message
 
 LOOKS_BACK = (
@@ -48,7 +48,7 @@ class ActivationForm(BaseDialogForm):
 
 @transaction.atomic
 def _activate(*, row: Achievement) -> None:
-    activate_achievement(achievement=Achievement.objects.select_for_update().get(id=row.id))
+    activate_achievement(achievement=Achievement.objects.select_for_update(no_key=True).get(id=row.id))
 
 
 class ActivatedAchievementAdmin(AchievementAdmin):
@@ -73,12 +73,10 @@ class ActivatedAchievementAdmin(AchievementAdmin):
     def activate_selected(self, request: HttpRequest, queryset: QuerySet[Achievement]) -> HttpResponse | None:
         """Activate what is inactive or locked, once the operator has seen what that will do."""
         waiting = queryset.filter(status__in=self.offered_in["activate_one"])
-        rows = (
-            []
-            if "confirmed" in request.POST
-            else [(row, describe(backdating_estimate(row, timezone.now()))) for row in waiting]
-        )
-        page = ask_first(request, self, "Activate these achievements?", LOOKS_BACK, "Activate", rows) if rows else None
+        rows = [] if "confirmed" in request.POST else list(waiting)
+        estimates = [describe(estimate) for estimate in backdating_estimates(rows, timezone.now())]
+        asked = list(zip(rows, estimates, strict=True))
+        page = ask_first(request, self, "Activate these achievements?", LOOKS_BACK, "Activate", asked) if rows else None
         if page is None:
             each_or_message(request, waiting, _activate, "activated")
         return page

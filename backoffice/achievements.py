@@ -1,23 +1,28 @@
 """Whom the activation of an achievement would give it to, and for how many points: counted before it happens."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final
+from time import monotonic
+from typing import Final
 
 from django.db import OperationalError, connection, transaction
+from django.db.models import QuerySet
+from psycopg.errors import QueryCanceled
 
 from achievements.models import Achievement
 from achievements.rules import AchievementRule, AchievementType
 from achievements.store import achievement_rules
 from core.json import encode_text
+from core.models import ConfigurationStatus
 from metrics.rules import filter_items
 from points.models import PointsTrigger, TriggerStatus
 from streaks.rules import Frequency, last_expired
 from users.rules import local_date, local_dates
 
-ESTIMATE_S_MAX: Final = 5
+ESTIMATES_S_MAX: Final = 5
+"""How long a page may count, over all achievements that it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +82,27 @@ FROM json_array_elements_text(%(filters)s::json) WITH ORDINALITY AS f(filter, pl
 """
 
 
-def backdating_estimate(achievement: Achievement, now: datetime) -> Estimate | None:
-    """Count, at `now`, who would get the achievement if it were activated; None where that takes too long.
+def backdating_estimates(
+    achievements: Iterable[Achievement], now: datetime, *, s_max: float = ESTIMATES_S_MAX
+) -> list[Estimate | None]:
+    """Return the estimate of each achievement, all of them within `s_max` seconds; None for those left by then."""
+    deadline = monotonic() + s_max
+    return [backdating_estimate(each, now, s_max=deadline - monotonic()) for each in achievements]
+
+
+def backdating_estimate(achievement: Achievement, now: datetime, *, s_max: float = ESTIMATES_S_MAX) -> Estimate | None:
+    """Count, at `now`, who would get the achievement if it were activated; None where that takes over `s_max` seconds.
 
     Achievements that wait for this one, and would be completed with it, are not followed.
     """
     (rule,) = achievement_rules([achievement])
     if rule.type == AchievementType.API:
         return Estimate(users=0)
+    if s_max <= 0:
+        return None
     triggers = list(_triggers_of(achievement))
     filters = [encode_text({each.attribute.key: each.value for each in trigger.filters.all()}) for trigger in triggers]
-    counts = _count(rule, ["{}", *filters], now)
+    counts = _count(rule, ["{}", *filters], now, s_max)
     if counts is None:
         return None
     users, *payees = counts
@@ -97,12 +112,13 @@ def backdating_estimate(achievement: Achievement, now: datetime) -> Estimate | N
     return Estimate(users, dict(points))
 
 
-def _triggers_of(achievement: Achievement) -> Any:
+def _triggers_of(achievement: Achievement) -> QuerySet[PointsTrigger]:
     active = PointsTrigger.objects.filter(achievement=achievement, status=TriggerStatus.ACTIVE)
-    return active.filter(system__status="active").select_related("system").prefetch_related("filters__attribute")
+    of_active = active.filter(system__status=ConfigurationStatus.ACTIVE)
+    return of_active.select_related("system").prefetch_related("filters__attribute")
 
 
-def _count(rule: AchievementRule, filters: list[str], now: datetime) -> list[int] | None:
+def _count(rule: AchievementRule, filters: list[str], now: datetime, s_max: float) -> list[int] | None:
     """Return how many of those who qualify match each of the filters by user attributes; None if it takes too long."""
     parameters = {
         "achievement": rule.id,
@@ -119,11 +135,14 @@ def _count(rule: AchievementRule, filters: list[str], now: datetime) -> list[int
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             # The planner thinks that few qualify; where many do, looking each up takes far longer than hashing all.
-            cursor.execute(f"SET LOCAL statement_timeout = '{ESTIMATE_S_MAX}s'; SET LOCAL enable_nestloop = off")
+            milliseconds = max(1, int(s_max * 1000))
+            cursor.execute(f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL enable_nestloop = off")
             cursor.execute(_COUNTS.format(join=_JOINS[rule.type]), parameters)
             return [count for (count,) in cursor.fetchall()]
-    except OperationalError:  # the time was up
-        return None
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):  # the time was up
+            return None
+        raise
 
 
 def _expired_periods(now: datetime) -> dict[str, date]:

@@ -5,7 +5,10 @@ from typing import Any
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.text import Truncator
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from backoffice.ledger import ledger_page, medals, metric_rows, streak_card, system_cards
@@ -15,7 +18,7 @@ from users.models import EndUser
 class EndUserAdmin(ModelAdmin):
     """The product's users. The product changes them, through the API; operators look."""
 
-    list_display = ("external_id", "name", "email", "tz", "created")
+    list_display = ("shown_id", "name", "email", "tz", "created")
     search_fields = ("external_id",)
     search_help_text = "Search by the beginning of the user's ID"
     # Ids are in time order: the newest users first, without an index of its own on when they were created.
@@ -29,6 +32,11 @@ class EndUserAdmin(ModelAdmin):
         ("More", {"fields": ("attributes", "device_tokens", "control", "created", "updated")}),
     )
     change_form_outer_before_template = "backoffice/user.html"
+
+    @display(description="ID", ordering="external_id")
+    def shown_id(self, user: EndUser) -> str:
+        """Show as much of the ID as leaves room for the rest; all of it is there to point at."""
+        return format_html("<span title='{}'>{}</span>", user.external_id, Truncator(user.external_id).chars(48))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[EndUser], search_term: str

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from unfold.admin import TabularInline
@@ -15,12 +15,11 @@ from unfold.decorators import action, display
 
 from boosts.models import Boost, BoostFilter, BoostStatus
 from boosts.rules import BoostPhase
-from boosts.services import activate_boosts, check_changeable, finish_boosts
+from boosts.services import activate_boosts, check_changeable, finish_boosts, phase_now, with_zones
 from core.admin import (
     STATUS_COLOURS,
     ConfigurationAdmin,
     ConfigurationForm,
-    FilterFormSet,
     LiveFilter,
     all_or_message,
     ask_first,
@@ -28,8 +27,10 @@ from core.admin import (
     dialog,
 )
 from core.json import plain_number
+from core.models import ConfigurationStatus
 from points.admin import to_tab
-from users.models import Attribute, AttributeType, EndUser
+from users.admin_filters import FilterFormSet
+from users.models import Attribute, AttributeType
 from users.services import Filters, check_attributes
 
 FINAL = "Awards are no longer multiplied from this moment on. That is final: a finished boost cannot be started again."
@@ -44,8 +45,9 @@ class BoostForm(ConfigurationForm):
 
     def clean(self) -> dict[str, Any]:
         """Refuse a boost that finished while the form was open."""
+        data = super().clean()
         check_changeable(self.instance, timezone.now())
-        return super().clean() or {}
+        return data
 
 
 class BoostFilters(FilterFormSet):
@@ -72,19 +74,13 @@ class FilterInline(TabularInline):
         """Offer the users' attributes alone: a boost looks at no event."""
         if db_field.name == "attribute":
             of_users = Attribute.objects.filter(type=AttributeType.USER)
-            kwargs["queryset"] = of_users.exclude(status=BoostStatus.ARCHIVED)
+            kwargs["queryset"] = of_users.exclude(status=ConfigurationStatus.ARCHIVED)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
-def phase_of(boost: Any) -> BoostPhase:
-    """Return where a boost is now that is new, or of the admin's queryset, which brings the user's zone along."""
-    phase: BoostPhase = boost.phase(timezone.now(), getattr(boost, "user_tz", None))
-    return phase
-
-
 def is_finished(boost: Boost) -> bool:
-    """Tell whether a boost of the admin's queryset can no longer be changed."""
-    return phase_of(boost) == BoostPhase.FINISHED
+    """Tell whether a boost can no longer be changed."""
+    return phase_now(boost, timezone.now()) == BoostPhase.FINISHED
 
 
 @admin.register(Boost)
@@ -117,9 +113,7 @@ class BoostAdmin(ConfigurationAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Boost]:
         """Bring along each boost's filters, and the zone of the one user whom it may be for."""
-        zone = EndUser.objects.filter(external_id=OuterRef("external_id")).values("tz")
-        boosts: QuerySet[Boost] = super().get_queryset(request).annotate(user_tz=Subquery(zone))
-        return boosts.prefetch_related("filters__attribute")
+        return with_zones(super().get_queryset(request)).prefetch_related("filters__attribute")
 
     def get_fields(self, request: HttpRequest, obj: Boost | None = None) -> tuple[str, ...]:
         """Show what the clock and the API decided, where there is something to show."""
@@ -157,7 +151,8 @@ class BoostAdmin(ConfigurationAdmin):
 
     def status_of(self, row: Boost) -> str:
         """Return where the boost is in its life."""
-        return BoostStatus.ARCHIVED.value if row.status == BoostStatus.ARCHIVED else phase_of(row).value
+        is_archived = row.status == BoostStatus.ARCHIVED
+        return BoostStatus.ARCHIVED.value if is_archived else phase_now(row, timezone.now()).value
 
     @display(description="Status", label=STATUS_COLOURS, ordering="status")
     def shown_status(self, boost: Boost) -> str:

@@ -44,5 +44,5 @@ def render_admin_boost(boost: Boost, phase: BoostPhase) -> AdminBoostJson:
         userId=boost.external_id,
     )
     if boost.external_id is None:
-        json["userAttributes"] = render_admin_filters(boost.filters.select_related("attribute"))
+        json["userAttributes"] = render_admin_filters(boost.filters.all())
     return json

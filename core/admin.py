@@ -46,7 +46,7 @@ class LiveFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return what was asked for."""
-        if self.value() == "with":
+        if self.value() == "with" or request.GET.get("status__exact") == ConfigurationStatus.ARCHIVED:
             return queryset
         if self.value() == "only":
             return queryset.filter(status=ConfigurationStatus.ARCHIVED)
@@ -71,6 +71,22 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg] # Django's f
         decimals = {name: value for name, value in self.initial.items() if isinstance(value, Decimal)}
         self.initial.update({name: plain_number(value) for name, value in decimals.items()})
 
+    def clean(self) -> dict[str, Any]:
+        """Lock a stored row and read it again: what others decided since this form read it holds, and is checked."""
+        if isinstance(self.instance, Configuration) and not self.instance._state.adding:
+            rows = type(self.instance)._default_manager.select_for_update(no_key=True)
+            self.instance.refresh_from_db(from_queryset=rows)
+        self._stored = self._columns()
+        return super().clean() or {}
+
+    def changed_columns(self) -> list[str]:
+        """Return the columns of the row that the valid form changed: what it asks for, and what its checks set."""
+        return [name for name, value in self._columns().items() if value != self._stored[name]]
+
+    def _columns(self) -> dict[str, Any]:
+        fields = self.instance._meta.concrete_fields
+        return {field.attname: self.instance.serializable_value(field.attname) for field in fields}
+
     def _post_clean(self) -> None:
         """Refuse what the database would, such as a key that is taken.
 
@@ -91,13 +107,21 @@ class ConfigurationAdmin(ModelAdmin):
     `empty_hint` says what the rows are for where there are none.
     """
 
-    form = ConfigurationForm
+    form: type[forms.ModelForm] = ConfigurationForm  # type: ignore[type-arg] # as above
     list_filter: Sequence[Any] = (LiveFilter,)
     list_per_page = 50
     actions: Sequence[str] = ("archive_selected", "restore_selected")
     empty_hint = ""
     offered_in: ClassVar[dict[str, tuple[str, ...]]] = {}
     warn_unsaved_form = True
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save of a stored row only what the form changed: actions and the clock change it at the same time."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        changed = form.changed_columns() if isinstance(form, ConfigurationForm) else form.changed_data
+        obj.save(update_fields=[*changed, "updated"])
 
     @display(description="Status", label=STATUS_COLOURS, ordering="status")
     def shown_status(self, row: Any) -> str:
@@ -154,26 +178,6 @@ class ConfigurationAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse: configuration is archived, so that what was awarded by it stays explained."""
         return False
-
-
-class FilterFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # as above
-    """Filters by attributes, checked together as the Admin API checks them."""
-
-    def check(self, user_filters: Sequence[tuple[Any, str]], event_filters: Sequence[tuple[Any, str]]) -> None:
-        """Raise ValidationError where `self.instance` cannot have these."""
-        raise NotImplementedError
-
-    def clean(self) -> None:
-        """Refuse filters that cannot be."""
-        super().clean()
-        if any(self.errors):
-            return
-        filters = [(row["attribute"], row["value"]) for row in kept_rows(self)]
-        of_user = [(attribute, value) for attribute, value in filters if attribute.type == "user"]
-        try:
-            self.check(of_user, [each for each in filters if each not in of_user])
-        except ValidationError as error:
-            raise ValidationError(["Filters " + message for message in error.messages]) from error
 
 
 def kept_rows(formset: Any) -> list[dict[str, Any]]:

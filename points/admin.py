@@ -17,7 +17,6 @@ from unfold.decorators import action, display
 from core.admin import (
     ConfigurationAdmin,
     ConfigurationForm,
-    FilterFormSet,
     LiveFilter,
     all_or_message,
     back_to_list,
@@ -35,6 +34,7 @@ from points.models import (
     TriggerType,
 )
 from points.services import CLOCK_FIELDS, activate_triggers, check_filters, clock_start, deactivate_triggers
+from users.admin_filters import FilterFormSet
 from users.services import Filters
 
 
@@ -54,13 +54,14 @@ class TriggerForm(ConfigurationForm):
         if data.get("type") != TriggerType.METRIC:
             data["block_if_out_of_points"] = False
         if not self.instance._state.adding and "type" in data:
-            check_type_change(self.initial["type"], data["type"], self.instance.status, "trigger")
+            is_inactive = self.instance.status == TriggerStatus.INACTIVE
+            check_type_change(self.instance.type, data["type"], is_inactive=is_inactive, what="trigger")
         self._restart_clock(data)
         return data
 
     def _restart_clock(self, data: dict[str, Any]) -> None:
         """Count the interval anew from now on where it is another one than before."""
-        if any(data.get(field) != self.initial.get(field) for field in CLOCK_FIELDS):
+        if any(data.get(field) != getattr(self.instance, field) for field in CLOCK_FIELDS):
             self.instance.time_started = clock_start(data.get("type"), self.instance.status)
 
 

@@ -1,10 +1,15 @@
 """Points systems and triggers as the Admin API shows them."""
 
-from typing import NotRequired, TypedDict
+from typing import Final, NotRequired, TypedDict
+
+from django.db.models import prefetch_related_objects
 
 from core.images import BadgeJson, render_admin_badge
 from points.models import PointsSystem, PointsTrigger, TriggerType
 from users.render import AdminFilterJson, render_admin_filters
+
+PARTS: Final = ("filters__attribute",)
+"""What is shown of other tables: lists bring it along."""
 
 
 class AdminTriggerJson(TypedDict):
@@ -53,7 +58,8 @@ def render_admin_system(system: PointsSystem) -> AdminSystemJson:
 
 def render_admin_trigger(trigger: PointsTrigger) -> AdminTriggerJson:
     """Return the Admin API's shape of a trigger."""
-    filters = list(trigger.filters.select_related("attribute"))
+    prefetch_related_objects([trigger], *PARTS)
+    filters = list(trigger.filters.all())
     json: AdminTriggerJson = {
         "id": str(trigger.id),
         "type": trigger.type,

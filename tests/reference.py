@@ -1,6 +1,6 @@
 """The game as a slow and obvious model: plain loops over all that ever happened, fractions, nothing of the engine's.
 
-Whatever the engine answers must be what this answers. Where the two differ, the sentence of the design decides.
+Whatever the engine answers must be what this answers. Where the two differ, the sentence in docs/rules.md decides.
 """
 
 from copy import deepcopy

@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
+from django.db import transaction
 from trophy import NotFoundError, TrophyApi, UnprocessableEntityError, UpsertedUser
 
 from access.services import create_api_key
@@ -17,6 +18,7 @@ from levels.models import Level
 from metrics.models import Event
 from points.models import PointsAward, PointsTrigger
 from tests.conftest import Api, Game, make_game
+from tests.test_admin import meeting
 from tests.test_parallel import in_parallel
 from users.models import Attribute, EndUser
 
@@ -446,6 +448,21 @@ def test_of_many_calls_at_once_one_completes_and_all_answer_the_same(transaction
     assert len({answer.json()["completionId"] for answer in answers}) == 1
     assert sorted(bool(answer.json()["points"]) for answer in answers) == [False] * 11 + [True]
     assert backend.points("alice")["total"] == 20
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_changes_at_once_that_close_a_circle_together_the_second_is_refused(transactional_db: None) -> None:
+    base = by_api()
+    one, two = of_others(base, name="one"), of_others(base, name="two")
+
+    def need(achievement: Achievement, other: Achievement) -> None:
+        with transaction.atomic():
+            locked = Achievement.objects.select_for_update(no_key=True).get(id=achievement.id)
+            update_achievement(achievement=locked, prerequisites=[other])
+
+    with pytest.raises(ValidationError, match="round in a circle"):
+        meeting(lambda: need(one, two), lambda: need(two, one))
+    assert [str(each) for each in two.prerequisites.all()] == ["shared"]
 
 
 @pytest.mark.django_db(transaction=True)

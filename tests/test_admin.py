@@ -1,10 +1,14 @@
 """The operators' admin: every page opens, and impossible combinations are refused with a clear sentence."""
 
 import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection, transaction
 from django.test import Client
 
 from access.models import ApiKey
@@ -25,6 +29,29 @@ def text_of(answer: Any) -> str:
     """Return the page's text without tags, on one line."""
     page = re.sub(r"<script.*?</script>|<[^>]+>", " ", answer.content.decode(), flags=re.DOTALL)
     return " ".join(page.replace("&#x27;", "'").split())
+
+
+def meeting(first: Callable[[], Any], second: Callable[[], Any]) -> Any:
+    """Return what `second` returns, which meets with `first` done but not committed, and has to wait for it."""
+
+    def elsewhere() -> Any:
+        try:
+            return second()
+        finally:
+            connection.close()
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic(), connection.cursor() as cursor:
+            first()
+            answer = threads.submit(elsewhere)
+            for _ in range(500):
+                cursor.execute(waiting)
+                if answer.done() or cursor.fetchone()[0]:
+                    break
+                time.sleep(0.01)
+            assert not answer.done()
+        return answer.result()
 
 
 def trigger_form(game: Game, **fields: Any) -> dict[str, Any]:

@@ -85,6 +85,16 @@ def refuse_one(api: Api, path: str, item: dict[str, Any]) -> str:
     return message
 
 
+def refuse_new(api: Api, path: str, item: dict[str, Any]) -> str:
+    """Try to make an item that is refused and return the sentence that says why."""
+    answer = api.send("POST", path, [item])
+    assert (answer.status_code, answer.json()["created"]) == (200, [])
+    (issue,) = answer.json()["issues"]
+    assert (issue["index"], issue["severity"]) == (0, "error")
+    message: str = issue["message"]
+    return message
+
+
 # --- With the official SDK -------------------------------------------------------------------------------------------
 def test_the_sdk_sets_attributes_up(sdk: TrophyApi) -> None:
     items = [

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from trophy import (
     CreateAchievementRequestItem,
@@ -41,6 +43,7 @@ from tests.test_admin_api import (
     create_one,
     match,
     metric_trigger,
+    refuse_new,
     refuse_one,
     update_one,
 )
@@ -279,6 +282,37 @@ def test_good_items_are_made_and_each_bad_one_has_an_issue(api: Api, game: Game)
         assert api.send("POST", path, "[{]").status_code == 400
 
 
+def test_a_list_takes_the_same_number_of_queries_however_much_it_shows(api: Api, game: Game) -> None:
+    paths = [ACHIEVEMENTS, *(f"{SYSTEMS}/{game.xp.id}/{part}" for part in ("triggers", "boosts", "levels"))]
+
+    def add(number: int) -> None:
+        filters: Any = [(game.plan, "pro")]
+        metric: dict[str, Any] = {"metric": game.lessons, "metric_value": 10}
+        of_event: dict[str, Any] = {"event_filters": [(game.category, "math")]}
+        base = create_achievement(name="Base", type="metric", user_filters=filters, **metric, **of_event)
+        create_achievement(name="Both", type="achievement", prerequisites=[base])
+        game.trigger(5, user_filters=filters, **of_event)
+        create_boost(user_filters=filters, **boost_fields)
+        create_boost(external_id=f"user-{number}", **boost_fields)
+        create_checked(Level, system=game.xp, name="Level", key=f"level-{number}", points=number)
+
+    def count(path: str) -> tuple[int, int]:
+        with CaptureQueriesContext(connection) as queries:
+            rows = api.get(f"{path}?limit=100").json()
+        return len(queries), len(rows)
+
+    start = date(2026, 1, 1)
+    boost_fields: dict[str, Any] = {"system": game.xp, "name": "B", "start": start, "multiplier": 2, "status": "active"}
+    for number in range(2):
+        add(number)
+    few = [count(path) for path in paths]
+    for number in range(2, 20):
+        add(number)
+    many = [count(path) for path in paths]
+    assert [queries for queries, _ in many] == [queries for queries, _ in few]
+    assert [rows for _, rows in many] == [10 * rows for _, rows in few]
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
 def test_parts_of_an_unknown_system_answer_404(api: Api, game: Game, method: str) -> None:
     for part, item in (("levels", level("Bronze", 1)), ("boosts", boost())):
@@ -465,19 +499,35 @@ def test_the_status_follows_from_the_days(api: Api, game: Game) -> None:
     assert status(start="2026-03-12") == "scheduled"
     assert status(start="2026-03-11") == "active"  # it is that day already at UTC+14
     assert status(start="2026-03-01", end="2026-03-10") == "active"
-    assert status(start="2026-03-01", end="2026-03-09") == "finished"
     assert status(start="2026-03-11", userId="alice") == "scheduled"  # not where nobody knows the zone: UTC
     api.send("PUT", "/v1/users/bob", {"tz": "Pacific/Kiritimati"})
     assert status(start="2026-03-11", userId="bob") == "active"
     assert [each["status"] for each in api.get(boosts_path(game.xp)).json()] == [
         *("scheduled", "active", "active"),
-        *("finished", "scheduled", "active"),
+        *("scheduled", "active"),
     ]
+
+
+@time_machine.travel(NOON, tick=False)
+def test_a_boost_whose_days_are_over_is_not_made(api: Api, game: Game) -> None:
+    path = boosts_path(game.xp)
+    over = boost(start="2026-03-01", end="2026-03-09")
+    assert refuse_new(api, path, over) == "end: «Double» cannot be activated: its last day is over."
+    api.send("PUT", "/v1/users/alice", {"tz": "Pacific/Kiritimati"})
+    till_today = boost(start="2026-03-01", end="2026-03-10")
+    assert "its last day is over" in refuse_new(api, path, till_today | {"userId": "alice"})
+    whole = {"name": "Gold", "key": "gold", "boosts": [over]}
+    assert refuse_new(api, SYSTEMS, whole).startswith("boosts[0].end: ")
+    assert (Boost.objects.count(), PointsSystem.objects.filter(key="gold").exists()) == (0, False)
+    assert create_one(api, path, till_today)["status"] == "active"
+    assert create_one(api, path, till_today | {"userId": "bob"})["status"] == "active"
 
 
 def test_a_finished_boost_cannot_be_changed(api: Api, game: Game) -> None:
     path = boosts_path(game.xp)
-    over = create_one(api, path, boost(end="2026-01-02"))
+    over = create_one(api, path, boost())
+    Boost.objects.update(end=date(2026, 1, 2))
+    over = api.get(f"{path}/{over['id']}").json()
     stopped = create_one(api, path, boost())
     finish_boosts(boosts=Boost.objects.filter(id=stopped["id"]))
     for made in (over, stopped):
@@ -650,8 +700,9 @@ ALLOWED = {("inactive", "active"), ("active", "locked"), ("locked", "active"), *
 
 @pytest.mark.parametrize(("old", "new"), [(old, new) for old in STATUSES for new in STATUSES])
 def test_the_status_changes_only_as_the_rules_say(api: Api, old: str, new: str) -> None:
-    made = create_one(api, ACHIEVEMENTS, achievement("streak", streakLength=7, status=old))
-    assert made["status"] == old
+    made = create_one(api, ACHIEVEMENTS, achievement("streak", streakLength=7))
+    Achievement.objects.update(status=old)
+    made["status"] = old
     change = {"id": made["id"], "status": new, "streakLength": 5}
     if (old, new) in ALLOWED:
         assert update_one(api, ACHIEVEMENTS, change)["status"] == new
@@ -672,6 +723,41 @@ def test_an_achievement_is_inactive_unless_its_status_says_otherwise_and_activat
     assert Backdating.objects.count() == 1
     create_one(api, ACHIEVEMENTS, achievement("streak", streakLength=7, status="active"))
     assert Backdating.objects.count() == 2
+
+
+def test_an_achievement_does_not_begin_locked(api: Api) -> None:
+    item = achievement("streak", streakLength=7, status="locked")
+    assert refuse_new(api, ACHIEVEMENTS, item).startswith("status can only be active or inactive at first")
+    assert not Achievement.objects.exists()
+
+
+def test_the_key_is_changed_only_while_the_achievement_is_inactive(api: Api) -> None:
+    made = create_one(api, ACHIEVEMENTS, achievement("api", key="hero"))
+    assert update_one(api, ACHIEVEMENTS, {"id": made["id"], "key": "heroine"})["key"] == "heroine"
+    for status in ("active", "locked"):
+        update_one(api, ACHIEVEMENTS, {"id": made["id"], "status": status, "key": "heroine"})
+        message = refuse_one(api, ACHIEVEMENTS, {"id": made["id"], "key": "hero"})
+        assert message == "key can be changed only while the achievement is inactive."
+    assert Achievement.objects.get().key == "heroine"
+
+
+def test_only_the_filters_and_prerequisites_that_are_given_are_replaced(api: Api, game: Game) -> None:
+    of_event, of_user = match(game.category, "math"), match(game.plan, "pro")
+    filters = {"userAttributes": [of_user], "eventAttributes": [of_event]}
+    fields = {"metricId": str(game.lessons.id), "metricValue": 10, **filters}
+    made = create_one(api, ACHIEVEMENTS, achievement("metric", **fields))
+    base = create_one(api, ACHIEVEMENTS, achievement("achievement", name="Both", achievementIds=[made["id"]]))
+
+    def parts() -> tuple[set[Any], set[Any]]:
+        rows = AchievementPrerequisite.objects.values_list("id", flat=True)
+        return set(AchievementFilter.objects.values_list("id", "attribute__key")), set(rows)
+
+    before = parts()
+    update_one(api, ACHIEVEMENTS, {"id": made["id"], "name": "Again"})
+    update_one(api, ACHIEVEMENTS, {"id": base["id"], "name": "Both again"})
+    assert parts() == before
+    update_one(api, ACHIEVEMENTS, {"id": made["id"], "userAttributes": [match(game.plan, "free")]})
+    assert {key for _, key in parts()[0] & before[0]} == {"category"}
 
 
 def test_the_type_is_changed_only_while_the_achievement_is_inactive(api: Api) -> None:

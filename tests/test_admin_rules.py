@@ -2,18 +2,20 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from achievements.models import Achievement, AchievementPrerequisite, Backdating, Completion
 from achievements.services import activate_achievement, create_achievement
-from backoffice.achievements import Estimate, backdating_estimate
+from backoffice.achievement_pages import describe
+from backoffice.achievements import Estimate, backdating_estimate, backdating_estimates
 from boosts.models import Boost
 from boosts.services import create_boost, finish_boosts
 from core.services import archive, create_checked
@@ -23,10 +25,11 @@ from engine.pipeline import process
 from levels.models import Level
 from points.admin import next_due
 from points.models import PointsAward, PointsTrigger
+from points.services import activate_triggers
 from streaks.models import StreakMetric, StreakSettings
-from tests.conftest import Api, Game
+from tests.conftest import Api, Game, make_game
+from tests.test_admin import meeting, text_of, trigger_form, with_filters
 from tests.test_admin import operator as operator  # noqa: PLC0414 - a fixture
-from tests.test_admin import text_of, trigger_form, with_filters
 from users.models import EndUser
 from users.rules import UserChanges
 
@@ -246,6 +249,49 @@ def test_a_finished_boost_is_shown_with_the_reason_why_it_cannot_be_changed(oper
     late = operator.post(url, form, follow=True)
     assert "has finished meanwhile, and cannot be changed any more." in text_of(late)
     assert Boost.objects.get().name == "Double XP"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_boost_that_is_finished_while_a_change_of_it_is_saved_is_not_changed(operator: Client) -> None:
+    game = make_game()
+    boost = make_boost(game)
+    url, form = f"/admin/boosts/boost/{boost.id}/change/", boost_form(game, name="Another name")
+    late = meeting(lambda: finish_boosts(boosts=Boost.objects.all()), lambda: operator.post(url, form))
+    assert "is finished, and a finished boost cannot be changed." in text_of(late)
+    boost.refresh_from_db()
+    assert boost.name == "Double XP"
+    assert boost.finished is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_trigger_that_is_activated_while_a_change_of_it_is_saved_is_active_and_changed(operator: Client) -> None:
+    game = make_game()
+    timed: dict[str, Any] = {"type": "time", "metric": None, "metric_threshold": None, "time_unit": "hour"}
+    trigger = game.trigger(1, status="inactive", time_interval=6, **timed)
+    form = trigger_form(game, type="time", points="2", time_unit="hour", time_interval="6")
+    activate = partial(activate_triggers, triggers=PointsTrigger.objects.all())
+    url = f"/admin/points/pointstrigger/{trigger.id}/change/"
+    assert meeting(activate, lambda: operator.post(url, form)).status_code == 302
+    trigger.refresh_from_db()
+    assert (trigger.points, trigger.status, trigger.time_started is not None) == (2, "active", True)
+
+
+def test_a_trigger_that_becomes_another_type_in_the_admin_loses_the_fields_of_the_old(
+    operator: Client, game: Game
+) -> None:
+    trigger = game.trigger(1, status="inactive")
+    form = trigger_form(game, type="streak", points="1", streak_length="7")
+    assert operator.post(f"/admin/points/pointstrigger/{trigger.id}/change/", form).status_code == 302
+    trigger.refresh_from_db()
+    assert (trigger.type, trigger.streak_length, trigger.metric, trigger.metric_threshold) == ("streak", 7, None, None)
+
+
+def test_a_deactivated_time_trigger_has_no_clock(operator: Client, game: Game) -> None:
+    trigger = game.trigger(1, type="time", metric=None, metric_threshold=None, time_unit="hour", time_interval=6)
+    assert trigger.time_started is not None
+    act(operator, "points/pointstrigger", "deactivate_selected", trigger)
+    trigger.refresh_from_db()
+    assert (trigger.status, trigger.time_started) == ("inactive", None)
 
 
 def test_a_boost_whose_days_are_over_cannot_be_activated(operator: Client, game: Game) -> None:
@@ -524,6 +570,27 @@ def test_the_estimate_of_what_the_product_completes_is_nobody(game: Game) -> Non
     assert backdating_estimate(goal, timezone.now()) == Estimate(0)
 
 
+def test_estimates_of_several_share_the_time_and_say_so_where_it_is_up(operator: Client, game: Game) -> None:
+    goals = [make_achievement(game), make_achievement(game, name="Sage")]
+    assert backdating_estimates(goals, timezone.now()) == [Estimate(0), Estimate(0)]
+    assert backdating_estimates(goals, timezone.now(), s_max=0) == [None, None]
+    assert describe(None).startswith("there are too many users to count")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_estimate_gives_up_when_its_time_is_up_and_hides_no_other_error(transactional_db: None) -> None:
+    goal, other = make_achievement(make_game()), connection.copy()
+    try:
+        with transaction.atomic(), other.cursor() as elsewhere, connection.cursor() as cursor:
+            elsewhere.execute("BEGIN; LOCK TABLE achievements_completion")
+            assert backdating_estimate(goal, timezone.now(), s_max=0.1) is None
+            cursor.execute("SET LOCAL lock_timeout = 50")
+            with pytest.raises(OperationalError, match="lock timeout"):
+                backdating_estimate(goal, timezone.now())
+    finally:
+        other.close()
+
+
 # --- Streaks ---------------------------------------------------------------------------------------------------------
 def streak_form(*metrics: tuple[Any, str], **fields: str) -> dict[str, str]:
     form = {"frequency": "daily", "evaluation_mode": "OR", "metrics-INITIAL_FORMS": "0"} | fields
@@ -603,6 +670,8 @@ def test_the_pages_take_the_same_number_of_queries_however_much_they_show(operat
     add(1)
     study("alice", 10)
     pages.append(user_url("alice"))
+    for page in pages:  # the first look at a page also asks what its tables are called
+        queries_of(operator, page)
     counts = [queries_of(operator, page) for page in pages]
     for number in range(2, 8):
         add(number)

@@ -280,6 +280,19 @@ def test_boosts_are_activated_all_or_none(api: Api, game: Game) -> None:
     assert paid(api.event("alice")) == [10]
 
 
+def test_a_boost_is_activated_only_before_its_last_day_is_over_one_user_s_by_that_user_s_zone(
+    api: Api, game: Game, clock: Clock
+) -> None:
+    to_march(clock, 10, hour=11)  # it is the 11th in Kiritimati
+    api.send("PUT", "/v1/users/alice", {"tz": "Pacific/Kiritimati"})
+    till_today: dict[str, Any] = {"start": date(2026, 3, 9), "end": date(2026, 3, 10), "status": BoostStatus.INACTIVE}
+    with pytest.raises(ValidationError, match="«Alice's» cannot be activated: its last day is over") as refused:
+        activate(double(game, "Alice's", external_id="alice", **till_today))
+    assert "end" in refused.value.message_dict
+    assert activate(double(game, "Bob's", external_id="bob", **till_today)) == 1
+    assert activate(double(game, "Everyone", **till_today)) == 1
+
+
 def test_a_boost_of_an_archived_system_cannot_be_activated(game: Game) -> None:
     boost = double(game, status=BoostStatus.INACTIVE)
     update_checked(game.xp, status="archived")

@@ -490,7 +490,7 @@ USERS = {
     ],
     "an attribute key that was not set up first gives 422 and nothing is stored": [
         *(event(attributes={"pln": "pro"}), nothing_stored),
-        error(422, "Invalid attribute keys: pln. Set them up as attributes first."),
+        error(422, "Invalid attribute keys: pln. Set them up as user attributes first."),
         *(event(tags={"ctgry": "math"}), status(422), nothing_stored),
     ],
     "tz must be an IANA name": [
@@ -1015,6 +1015,6 @@ SECTIONS = {
         for sentence, steps in sentences.items()
     ],
 )
-def test_design(scene: Scene, steps: list[Step]) -> None:
+def test_rule(scene: Scene, steps: list[Step]) -> None:
     for step in steps:
         step(scene)

@@ -6,6 +6,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from achievements.models import Achievement
+from achievements.render_admin import PARTS as ACHIEVEMENT_PARTS
 from achievements.render_admin import AdminAchievementJson, render_admin_achievement
 from achievements.services import create_achievement, update_achievement
 from api.admin_api.achievement_items import (
@@ -20,7 +21,9 @@ from api.openapi import body_of, created_of, errors, json_of, updated_of
 
 def _achievements() -> Resource[Achievement]:
     rows = Achievement.objects.all()
-    return Resource("Achievement", rows, render_admin_achievement, wire_names=ACHIEVEMENT_WIRE_NAMES)
+    return Resource(
+        "Achievement", rows, render_admin_achievement, wire_names=ACHIEVEMENT_WIRE_NAMES, parts=ACHIEVEMENT_PARTS
+    )
 
 
 class AchievementsView(APIView):

@@ -11,13 +11,14 @@ from api.admin_api.systems import points_systems
 from api.openapi import body_of, created_of, errors, json_of, updated_of
 from boosts.models import Boost, BoostStatus
 from boosts.render import AdminBoostJson
-from boosts.services import create_boost, update_boost
+from boosts.services import create_live_boost, update_boost, with_zones
 
 
 def _boosts(system_id: str) -> Resource[Boost]:
     """Return the system's boosts that were activated, finished ones too; the wire has no word for the others."""
     system = points_systems().find(system_id)
-    return Resource("Boost", Boost.objects.filter(system=system, status=BoostStatus.ACTIVE), render_boost_now)
+    boosts = with_zones(Boost.objects.filter(system=system, status=BoostStatus.ACTIVE))
+    return Resource("Boost", boosts, render_boost_now, parts=("filters",))
 
 
 class BoostsView(APIView):
@@ -44,7 +45,7 @@ class BoostsView(APIView):
         system = points_systems().find(system_id)
 
         def create(item: BoostItem) -> AdminBoostJson:
-            return render_boost_now(create_boost(system=system, status=BoostStatus.ACTIVE, **boost_keywords(item)))
+            return render_boost_now(create_live_boost(system=system, **boost_keywords(item)))
 
         return _boosts(system_id).create(request, BoostItem, create)
 

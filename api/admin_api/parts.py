@@ -1,16 +1,17 @@
 """Parts that the bodies of the Admin API share: filters, badges, exact numbers, days, other rows by their ids."""
 
-import re
 from collections.abc import Sequence
 from datetime import date
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Annotated, Any, Final
 
 from django.db.models import QuerySet
 from msgspec import Meta, Raw, Struct
 
 from api.admin_api.resources import Row, parse_id
+from api.bodies import exact_number
 from api.errors import invalid
+from core.json import parse_day
 from core.models import ConfigurationStatus
 from metrics.models import Metric
 from users.models import Attribute
@@ -87,13 +88,10 @@ def metric_of(id_: str | None) -> Metric | None:
 
 def read_number(name: str, raw: Raw) -> Decimal:
     """Return the number, taken from the JSON text itself, without the zeros that end it. Raises ApiError."""
-    text = bytes(raw).decode("utf-8", "replace")
-    if text[0] not in "-0123456789":
-        raise invalid(f"{name} must be a number.")
-    try:
-        return Decimal(text).normalize(_EXACT)
-    except InvalidOperation as error:
-        raise invalid(f"{name} is too large or too small.") from error
+    number = exact_number(name, raw)
+    if not number.is_finite():
+        raise invalid(f"{name} is too large or too small.")
+    return number.normalize(_EXACT)
 
 
 def read_optional_number(name: str, raw: Raw) -> Decimal | None:
@@ -105,10 +103,7 @@ def read_day(name: str, text: str | None) -> date | None:
     """Return the day that the field `name` gives, None for null. Raises ApiError."""
     if text is None:
         return None
-    try:
-        # Not the other forms of ISO 8601, which read as another date to many: weeks, ordinal days.
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            raise ValueError(text)
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise invalid(f"{name} must be a date such as 2026-01-31.") from error
+    day = parse_day(text)
+    if day is None:
+        raise invalid(f"{name} must be a date such as 2026-01-31.")
+    return day

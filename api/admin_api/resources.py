@@ -58,19 +58,23 @@ class Patch(Struct, rename="camel", frozen=True):
 
 @dataclass(frozen=True)
 class Resource(Generic[Row]):
-    """Rows of one kind: `what` they are called, which there are, what they look like, how the wire names fields."""
+    """Rows of one kind: `what` they are called, which there are, what they look like, how the wire names fields.
+
+    `parts` are what a list brings along of other tables, all rows' at once.
+    """
 
     what: str
     rows: QuerySet[Row]
     render: Callable[[Row], Any]
     wire_names: Mapping[str, str] = field(default_factory=lambda: WIRE_NAMES)
+    parts: Sequence[str] = ()
 
     def list(self, request: Request) -> Response:
         """Answer with a page of the rows, in the order of creation."""
         limit = whole_number(request, "limit", least=1, most=ITEMS_MAX, default=LIST_DEFAULT)
         skip = whole_number(request, "skip", least=0, default=0)
         rows = self._live().order_by("created", "id")[skip : skip + limit]
-        return Response([self.render(row) for row in rows])
+        return Response([self.render(row) for row in rows.prefetch_related(*self.parts)])
 
     def get(self, id_: str) -> Response:
         """Answer with one row."""
@@ -97,7 +101,7 @@ class Resource(Generic[Row]):
         """Change the row of each item that is a valid `type_`, under the row's lock."""
 
         def change(item: Any) -> Any:
-            row = self._live().select_for_update(of=("self",)).filter(id=parse_id(item.id)).first()
+            row = self._live().select_for_update(of=("self",), no_key=True).filter(id=parse_id(item.id)).first()
             if row is None:
                 raise not_found(f"{self.what} by ID", item.id)
             return self.render(update(row, item))

@@ -15,13 +15,13 @@ from api.admin_api.parts import BadgeItem, with_badge
 from api.admin_api.resources import PAGE, Patch, Resource, given_fields, inside
 from api.admin_api.trigger_items import TriggerItem, trigger_keywords
 from api.openapi import body_of, created_of, errors, json_of, updated_of
-from boosts.models import BoostStatus
 from boosts.render import AdminBoostJson
-from boosts.services import create_boost
+from boosts.services import create_live_boost
 from core.services import update_checked
 from levels.render import AdminLevelJson, render_admin_level
 from levels.services import create_level
 from points.models import PointsSystem
+from points.render_admin import PARTS as TRIGGER_PARTS
 from points.render_admin import AdminSystemJson, render_admin_system, render_admin_trigger
 from points.services import create_system
 
@@ -122,11 +122,12 @@ def _create(item: SystemItem) -> CreatedSystemJson:
         return render_admin_level(create_level(system=system, **level_keywords(level)))
 
     def make_boost(boost: BoostItem) -> AdminBoostJson:
-        return render_boost_now(create_boost(system=system, status=BoostStatus.ACTIVE, **boost_keywords(boost)))
+        return render_boost_now(create_live_boost(system=system, **boost_keywords(boost)))
 
     json = CreatedSystemJson(**render_admin_system(system))  # type: ignore[typeddict-item] # the parts come below
     if triggers is not None:
-        json["triggers"] = [render_admin_trigger(trigger) for trigger in system.triggers.order_by("created", "id")]
+        made = system.triggers.order_by("created", "id").prefetch_related(*TRIGGER_PARTS)
+        json["triggers"] = [render_admin_trigger(trigger) for trigger in made]
     if levels is not None:
         json["levels"] = _of_each("levels", levels, make_level)
     if boosts is not None:

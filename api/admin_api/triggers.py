@@ -10,13 +10,15 @@ from api.admin_api.systems import points_systems
 from api.admin_api.trigger_items import TriggerItem, TriggerPatch, trigger_keywords
 from api.openapi import body_of, created_of, errors, json_of, updated_of
 from points.models import PointsTrigger
+from points.render_admin import PARTS as TRIGGER_PARTS
 from points.render_admin import AdminTriggerJson, render_admin_trigger
 from points.services import create_trigger, update_trigger
 
 
 def _triggers(system_id: str) -> Resource[PointsTrigger]:
     system = points_systems().find(system_id)
-    return Resource("Trigger", PointsTrigger.objects.filter(system=system), render_admin_trigger)
+    triggers = PointsTrigger.objects.filter(system=system)
+    return Resource("Trigger", triggers, render_admin_trigger, parts=TRIGGER_PARTS)
 
 
 class TriggersView(APIView):
