@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from access.models import ApiKey
 from achievements.models import AchievementStatus, Completion
@@ -23,6 +24,7 @@ from boosts.services import activate_boosts, create_boost, finish_boosts, update
 from core.models import Configuration
 from core.services import archive, create_checked, restore, update_checked
 from engine.backdate import look_back
+from engine.tick import pay_due_ticks
 from levels.models import Level
 from metrics.models import Event, MetricTotal
 from points.models import PointsAward, PointsBalance, PointsTrigger
@@ -32,6 +34,7 @@ from tests.conftest import Api, Game
 from users.models import Attribute, EndUser
 
 TUESDAY = "2026-03-10T09:00:00Z"
+HISTORY = "/v1/users/alice/points/xp/event-summary?aggregation=daily"
 
 
 @dataclass
@@ -101,6 +104,10 @@ def streak_trigger(points: int, every: int = 1, plan: str | None = None) -> Step
 
 def goal_trigger(points: int, goal: str, plan: str | None = None) -> Step:
     return _other_trigger("achievement", points, plan, goal)
+
+
+def time_trigger(points: int, every: int = 1, unit: str = "hour", plan: str | None = None) -> Step:
+    return _other_trigger("time", points, plan, time_unit=unit, time_interval=every)
 
 
 def newcomer_trigger(points: int, plan: str | None = None) -> Step:
@@ -312,6 +319,10 @@ def complete(key: str, user: str = "alice", **fields: Any) -> Step:
     return step
 
 
+def the_clock_pays(scene: Scene) -> None:
+    pay_due_ticks(timezone.now())
+
+
 def get(path: str) -> Step:
     def step(scene: Scene) -> None:
         scene.answer = scene.api.get(path)
@@ -435,6 +446,38 @@ def award_boost_statuses(*statuses: str) -> Step:
 
     def step(scene: Scene) -> None:
         assert [each["status"] for each in scene.api.points("alice")["awards"][0]["boosts"]] == list(statuses)
+
+    return step
+
+
+def summary(*users: int, greatest: int) -> Step:
+    """Expect so many users in each range of XP, the rest of the ten being empty, and the last to end at `greatest`."""
+
+    def step(scene: Scene) -> None:
+        ranges = scene.api.get("/v1/points/xp/summary").json()
+        width = greatest // 10
+        bounds = [(0, 0), *((number * width + 1, (number + 1) * width) for number in range(10))]
+        assert [(each["from"], each["to"]) for each in ranges] == bounds
+        assert [each["users"] for each in ranges] == [*users, *([0] * (11 - len(users)))]
+
+    return step
+
+
+def levels_have(**users: int) -> Step:
+    def step(scene: Scene) -> None:
+        rows = scene.api.get("/v1/points/xp/level-summary").json()
+        assert [(row["level"]["key"], row["users"]) for row in rows] == list(users.items())
+
+    return step
+
+
+def history(aggregation: str, start: str, end: str, *expected: tuple[str, int, int]) -> Step:
+    """Expect (date, total, change) of each period of alice's XP."""
+
+    def step(scene: Scene) -> None:
+        query = f"aggregation={aggregation}&startDate={start}&endDate={end}"
+        rows = scene.api.get(f"/v1/users/alice/points/xp/event-summary?{query}").json()
+        assert [(row["date"], row["total"], row["change"]) for row in rows] == list(expected)
 
     return step
 
@@ -942,6 +985,86 @@ ACHIEVEMENTS = {
     ],
 }
 
+TIME = {
+    "every N hours counted from the moment of activation": [
+        *(identify(), time_trigger(5, 2), at("2026-03-10T10:59:59"), the_clock_pays, balance(0)),
+        *(
+            at("2026-03-10T11:00:00"),
+            the_clock_pays,
+            balance(5),
+            at("2026-03-10T13:00:00"),
+            the_clock_pays,
+            balance(10),
+        ),
+    ],
+    "every N days of 24 h": [
+        *(identify(tz="Europe/London"), time_trigger(5, 20, "day"), at("2026-03-30T08:59:59"), the_clock_pays),
+        *(balance(0), at("2026-03-30T09:00:00"), the_clock_pays, balance(5)),
+    ],
+    "any change of the interval starts the count anew": [
+        *(identify(), time_trigger(5), at("2026-03-10T09:30:00"), edit_trigger(time_interval=2)),
+        *(at("2026-03-10T11:29:59"), the_clock_pays, balance(0), at("2026-03-10T11:30:00"), the_clock_pays, balance(5)),
+    ],
+    "activation starts the count anew": [
+        *(identify(), time_trigger(5), switch_off(), at("2026-03-10T09:30:00"), switch_on()),
+        *(at("2026-03-10T10:29:59"), the_clock_pays, balance(0), at("2026-03-10T10:30:00"), the_clock_pays, balance(5)),
+    ],
+    "a tick pays every user created before its due instant": [
+        *(identify(), time_trigger(5), at("2026-03-10T10:00:00"), identify(user="bob"), the_clock_pays),
+        *(balance(5), balance(0, "bob")),
+    ],
+    "whose attributes match now": [
+        *(identify(plan="free"), identify(user="bob", plan="pro"), time_trigger(5, plan="pro")),
+        *(at("2026-03-10T10:00:00"), identify(plan="pro"), identify(user="bob", plan="free"), the_clock_pays),
+        *(balance(5), balance(0, "bob")),
+    ],
+    "with the boosts of the due instant": [
+        *(identify(), time_trigger(5, 8), boost("2", "2026-03-10", "2026-03-10")),
+        *(at("2026-03-11T08:00:00"), the_clock_pays, balance(10 + 5)),
+    ],
+    "exactly once, also where it was clamped to nothing": [
+        *(identify(), time_trigger(5), maximum(5), at("2026-03-10T11:00:00"), the_clock_pays, balance(5)),
+        *(maximum(None), the_clock_pays, balance(5)),
+    ],
+    "after downtime the newest 24 missed ticks are paid": [
+        *(identify(), time_trigger(5), at("2026-03-12T09:00:00"), the_clock_pays, balance(24 * 5)),
+    ],
+}
+
+AGGREGATES = {
+    "11 ranges, 0-0 then ten equal ones to the greatest total rounded up to a power of 10": [
+        *(trigger(1), event(40), event(7, user="bob"), event(100, user="charlie")),
+        summary(0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, greatest=100),
+    ],
+    "the greatest is at least 10": [trigger(1), event(2), summary(0, 0, 1, greatest=10)],
+    "a user without an award counts as 0": [identify(), event(user="bob"), summary(2, greatest=10)],
+    "level-summary has every level in order with its users": [
+        *(trigger(1), level("high", 10), level("none", 20), level("low", 0), event(10), identify(user="bob")),
+        levels_have(low=1, high=1, none=0),
+    ],
+    "level-summary: 422 when none is configured": [get("/v1/points/xp/level-summary"), status(422)],
+    "event-summary has every period that touches start..end, also empty ones": [
+        *(trigger(1), event(3), at("2026-03-12T09:00:00"), event(2)),
+        history(
+            *("daily", "2026-03-09", "2026-03-12"),
+            *(("2026-03-09", 0, 0), ("2026-03-10", 3, 3), ("2026-03-11", 3, 0), ("2026-03-12", 5, 2)),
+        ),
+    ],
+    "a period is dated by its first day, its total is at its end": [
+        *(trigger(1), event(3), at("2026-03-18T09:00:00"), event(2)),
+        history("weekly", "2026-03-11", "2026-03-16", ("2026-03-09", 3, 3), ("2026-03-16", 5, 2)),
+        history("monthly", "2026-02-28", "2026-03-01", ("2026-02-01", 0, 0), ("2026-03-01", 5, 5)),
+    ],
+    "start <= end, at most 400 days": [
+        *(identify(), get(f"{HISTORY}&startDate=2026-03-11&endDate=2026-03-10"), status(422)),
+        *(get(f"{HISTORY}&startDate=2025-01-01&endDate=2026-03-10"), status(422)),
+    ],
+    "an award belongs to the user's local date when it was made": [
+        *(trigger(1), at("2026-03-10T11:00:00"), event(tz="Pacific/Kiritimati"), identify(tz="Pacific/Pago_Pago")),
+        history("daily", "2026-03-10", "2026-03-11", ("2026-03-10", 0, 0), ("2026-03-11", 1, 1)),
+    ],
+}
+
 DELETING = {
     "deleting archives; what was awarded stays": [
         *(trigger(10), event(), archived("trigger"), event(), pays(), balance(10)),
@@ -1002,6 +1125,8 @@ SECTIONS = {
     "levels": LEVELS,
     "streaks": STREAKS,
     "achievements": ACHIEVEMENTS,
+    "time": TIME,
+    "aggregates": AGGREGATES,
     "deleting": DELETING,
     "errors": ERRORS,
 }
