@@ -8,6 +8,7 @@ from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 
 from config.secret_key import development_secret_key
 from core.embedded_postgres import EmbeddedPostgres
@@ -235,6 +236,7 @@ UNFOLD = {
     "SITE_SYMBOL": "trophy",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda request: static("backoffice/admin.css")],
     "TABS": "backoffice.navigation.tabs",
     "SIDEBAR": {
         "show_search": False,
