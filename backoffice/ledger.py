@@ -18,13 +18,14 @@ from levels.models import Level
 from levels.store import level_at
 from metrics.models import MetricTotal
 from metrics.rules import NO_FILTER
-from points.models import PointsAward, PointsBalance, PointsSystem
+from points.models import AwardCause, PointsAward, PointsBalance, PointsSystem
 from points.store import applied_boosts
 from streaks.rules import Frequency
 from streaks.store import read_streaks
 from users.models import EndUser
 
 PAGE_LENGTH: Final = 25
+_NAMED_BY_LINES: Final = ("trigger__metric", "trigger__achievement", "event__metric")
 
 
 class SystemCard(TypedDict):
@@ -158,7 +159,7 @@ def ledger_page(user: EndUser, system: PointsSystem, *, before: str) -> LedgerPa
     lines = PointsAward.objects.filter(user=user, system=system).order_by("-seq")
     if before.isdecimal():
         lines = lines.filter(seq__lt=min(int(before), 2**63 - 1))
-    page = list(lines.prefetch_related("trigger__metric", "trigger__achievement", "event__metric")[: PAGE_LENGTH + 1])
+    page = list(lines.select_related("adjustment").prefetch_related(*_NAMED_BY_LINES)[: PAGE_LENGTH + 1])
     shown = page[:PAGE_LENGTH]
     return {
         "system": system,
@@ -178,6 +179,9 @@ def _line(award: PointsAward) -> list[Any]:
 
 
 def _why(award: PointsAward) -> str:
+    if award.cause == AwardCause.ADJUSTMENT:
+        by, why = award.adjustment.operator, award.adjustment.reason
+        return format_html("Adjustment: {}<br><span class='text-xs'>by {}</span>", why, by)
     if award.trigger is None:
         return award.get_cause_display()
     page = reverse("admin:points_pointstrigger_change", args=(award.trigger_id,))

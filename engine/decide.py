@@ -10,12 +10,20 @@ from datetime import datetime
 from achievements.rules import AchievementRule, Circumstances, Completion, completed_by, is_reached
 from boosts.rules import BoostRule, boosts_of
 from core.refusal import Refusal, RefusalReason
-from engine.inputs import BackdateInput, CompleteInput, EventInput, IdentifyInput, Input
+from engine.inputs import (
+    AdjustInput,
+    BackdateInput,
+    CompleteInput,
+    EventInput,
+    IdentifyInput,
+    Input,
+    OpeningInput,
+)
 from engine.outcomes import Accepted, AwardRecord, CompletedBefore, EventRecord, Outcome, Rejected, Replayed
 from engine.rules import Rules
 from levels.rules import LevelChange, change_of
-from metrics.rules import NO_FILTER, MetricRule, Total, add_value, matching_filters, next_instant
-from points.rules import Balance, Firing, TriggerRule, fired_by_metric, pay
+from metrics.rules import NO_FILTER, OPENING, MetricRule, Total, add_value, matching_filters, next_instant
+from points.rules import Balance, Firing, TriggerRule, adjust, fired_by_metric, pay
 from streaks.rules import Streak, after_expiry, after_move, count_event, is_extended, is_lost
 from users.rules import User, apply_changes, check_attribute_keys, local_date, matches
 
@@ -25,9 +33,9 @@ class UserState:
     """All that the rules know of a user.
 
     `totals` has, by metric id and event filter, every total of the metrics that the inputs are of; `balances` is by
-    system id; `events` are the ids of stored events by metric id and idempotency key; `completions` are by achievement
-    id; `boosts` are this user's alone; `computed` are the totals (metric id, filter) that are stored nowhere
-    yet. `known` is false for a user of whom no input was accepted yet.
+    system id; `events` are the ids of stored events by metric id and idempotency key; `openings` the ids of the metrics
+    with an opening balance; `completions` are by achievement id; `boosts` are this user's alone; `computed` are the
+    totals (metric id, filter) that are stored nowhere yet. `known` is false for a user of whom no input was accepted.
     """
 
     user: User
@@ -35,6 +43,7 @@ class UserState:
     totals: Mapping[str, Mapping[str, Total]] = field(default_factory=dict)
     balances: Mapping[str, Balance] = field(default_factory=dict)
     events: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    openings: frozenset[str] = frozenset()
     streak: Streak = Streak()  # noqa: RUF009 - frozen, and nothing changes its empty amounts
     completions: Mapping[str, Completion] = field(default_factory=dict)
     boosts: tuple[BoostRule, ...] = ()
@@ -61,6 +70,10 @@ def _decide(
         return _decide_identify(rules, state, given, at, new_id)
     if isinstance(given, CompleteInput):
         return _decide_complete(rules, state, given, at, new_id)
+    if isinstance(given, OpeningInput):
+        return _decide_opening(rules, state, given, at, new_id)
+    if isinstance(given, AdjustInput):
+        return _decide_adjust(rules, state, given, at, new_id)
     return _decide_backdate(rules, state, given, at, new_id)
 
 
@@ -69,18 +82,28 @@ def _check_key(rules: Rules, given: Input) -> None:
         raise Refusal(RefusalReason.UNAUTHENTICATED, "This API key was revoked.")
 
 
+def _check_known(state: UserState) -> None:
+    if not state.known:
+        raise Refusal(RefusalReason.NOT_FOUND, f"User not found: {state.user.external_id}.")
+
+
+def _metric(rules: Rules, key: str) -> MetricRule:
+    metric = rules.metrics.get(key)
+    if metric is None:
+        raise Refusal(RefusalReason.NOT_FOUND, f"Metric not found: {key}.")
+    return metric
+
+
 def _decide_event(
     rules: Rules, state: UserState, given: EventInput, at: datetime, new_id: Callable[[], str]
 ) -> tuple[UserState, Outcome]:
-    metric = rules.metrics.get(given.metric_key)
-    if metric is None:
-        raise Refusal(RefusalReason.NOT_FOUND, f"Metric not found: {given.metric_key}.")
+    metric = _metric(rules, given.metric_key)
     before = state.totals.get(metric.id, {})
     key = given.idempotency_key
     if key is not None and (stored := state.events.get((metric.id, key))):
         return state, Replayed(stored, metric, before[NO_FILTER].total, _running_streak(state, state.user, at), key)
 
-    at = next_instant(at, before.get(NO_FILTER))
+    at = next_instant(_not_overtaken(state, at), before.get(NO_FILTER))
     user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
     check_attribute_keys(given.attributes, rules.event_attributes, "event")
     after = {each: add_value(before[each], given.value, at) for each in matching_filters(before, given.attributes)}
@@ -90,7 +113,7 @@ def _decide_event(
     circumstances = Circumstances(totals, streak.length, user.attributes, given.attributes)
     completed = completed_by(rules.achievements_seen_by(metric.id), state.completions, circumstances)
 
-    event = EventRecord(new_id(), metric, given, at, after[NO_FILTER].total)
+    event = EventRecord(new_id(), metric, given.value, at, after[NO_FILTER].total, given.attributes, key)
     extended = is_extended(running, streak)
     firings = (
         *_creation_firings(rules, state, user),
@@ -107,8 +130,8 @@ def _decide_event(
 def _decide_identify(
     rules: Rules, state: UserState, given: IdentifyInput, at: datetime, new_id: Callable[[], str]
 ) -> tuple[UserState, Outcome]:
-    if given.must_exist and not state.known:
-        raise Refusal(RefusalReason.NOT_FOUND, f"User not found: {given.user.external_id}.")
+    if given.must_exist:
+        _check_known(state)
     user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
     outcome = Accepted(user, at, _running_streak(state, user, at))
     return _settle(rules, state, outcome, (), _creation_firings(rules, state, user), new_id)
@@ -145,6 +168,37 @@ def _decide_backdate(
     ):
         raise Refusal(RefusalReason.INVALID, "There is nothing to complete.")
     return _complete(rules, state, rule, Accepted(state.user, at, streak, quiet=True), new_id)
+
+
+def _decide_opening(
+    rules: Rules, state: UserState, given: OpeningInput, at: datetime, new_id: Callable[[], str]
+) -> tuple[UserState, Outcome]:
+    _check_known(state)
+    metric = _metric(rules, given.metric_key)
+    if metric.id in state.openings:
+        raise Refusal(RefusalReason.INVALID, f"The user has an opening balance of {metric.key} already.")
+    before = state.totals[metric.id]
+    at = next_instant(at, before[NO_FILTER])
+    total = add_value(before[NO_FILTER], given.value, at)
+    totals = {**state.totals, metric.id: {**before, NO_FILTER: total}}
+    event = EventRecord(new_id(), metric, given.value, at, total.total, kind=OPENING)
+    new_state = replace(state, totals=totals, openings=state.openings | {metric.id})
+    return new_state, Accepted(state.user, at, state.streak, event)
+
+
+def _decide_adjust(
+    rules: Rules, state: UserState, given: AdjustInput, at: datetime, new_id: Callable[[], str]
+) -> tuple[UserState, Outcome]:
+    _check_known(state)
+    system = next((each for each in rules.systems.values() if each.key == given.system_key), None)
+    if system is None:
+        raise Refusal(RefusalReason.NOT_FOUND, f"Points system not found: {given.system_key}.")
+    award = adjust(given.adjustment, system, state.balances.get(system.id) or Balance())
+    balances = {**state.balances, system.id: Balance(award.total, award.seq)}
+    levels = _level_changes(rules, state.balances, balances)
+    record = AwardRecord(new_id(), award, None, at)
+    outcome = Accepted(state.user, at, state.streak, awards=(record,), levels=levels)
+    return replace(state, balances=balances), outcome
 
 
 def _complete(
@@ -194,6 +248,12 @@ def _running_streak(state: UserState, user: User, at: datetime) -> Streak:
     """Return the streak as the zone that the user had so far lets it run or end: no move to `user.tz` changes that."""
     streak = after_expiry(state.streak, local_date(at, state.user.tz))
     return streak if user.tz == state.user.tz else after_move(streak, local_date(at, user.tz))
+
+
+def _not_overtaken(state: UserState, at: datetime) -> datetime:
+    """Return `at`, but not before what came of the user meanwhile: an event may have waited while others passed it."""
+    known = [each for each in (state.user.created, state.streak.extended) if each is not None] if state.known else []
+    return max(at, *known) if known else at
 
 
 def _created(state: UserState, at: datetime) -> User:

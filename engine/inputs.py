@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from points.rules import Adjustment
 from users.rules import UserChanges
 
 
@@ -55,4 +56,26 @@ class BackdateInput:
     api_key_id: None = None
 
 
-Input = EventInput | IdentifyInput | CompleteInput | BackdateInput
+@dataclass(frozen=True, slots=True)
+class OpeningInput:
+    """What a known user had done of a metric before Pointsmith counted: moves its total, once, and fires nothing."""
+
+    user: UserChanges
+    metric_key: str
+    value: Decimal
+    at: datetime | None = None
+    api_key_id: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustInput:
+    """Points that an operator gives a known user in a points system, or takes."""
+
+    user: UserChanges
+    system_key: str
+    adjustment: Adjustment
+    at: datetime | None = None
+    api_key_id: None = None
+
+
+Input = EventInput | IdentifyInput | CompleteInput | BackdateInput | OpeningInput | AdjustInput

@@ -7,9 +7,8 @@ from decimal import Decimal
 
 from achievements.rules import Completion
 from core.refusal import RefusalReason
-from engine.inputs import EventInput
 from levels.rules import LevelChange
-from metrics.rules import MetricRule
+from metrics.rules import REPORTED, MetricRule
 from points.rules import Award
 from streaks.rules import Streak
 from users.rules import User
@@ -17,13 +16,16 @@ from users.rules import User
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """An event as it is stored."""
+    """An event as it is stored, and the user's total after it."""
 
     id: str
     metric: MetricRule
-    source: EventInput
+    value: Decimal
     at: datetime
     total: Decimal
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    kind: str = REPORTED
 
 
 @dataclass(frozen=True, slots=True)

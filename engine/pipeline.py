@@ -17,7 +17,7 @@ from boosts.rules import BoostRule
 from core.json import encode_text
 from core.models import new_id_text
 from engine.decide import UserState, decide
-from engine.inputs import BackdateInput, EventInput, Input
+from engine.inputs import BackdateInput, EventInput, Input, OpeningInput
 from engine.outcomes import Outcome
 from engine.rule_book import REVISION, RuleBook, cached_rule_book, rule_book_at
 from engine.rules import Rules
@@ -71,6 +71,7 @@ _LOAD: Final = f"SELECT ({REVISION}), " + ", ".join(
         metrics_store.LOAD_TOTALS,
         points_store.LOAD_BALANCES,
         metrics_store.LOAD_EVENTS_BY_KEY,
+        metrics_store.LOAD_OPENINGS,
         streaks_store.LOAD,
         achievements_store.LOAD_COMPLETIONS,
         boosts_store.LOAD_OF_USERS,
@@ -113,6 +114,7 @@ def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> list[str]:
         encode_text([{"external_id": user, "metric_id": id_, "filter": each} for user, id_, each in totals]),
         external_ids,
         encode_text([{"external_id": user, "metric_id": id_, "idempotency_key": key} for user, id_, key in keys]),
+        encode_text([given.user.external_id for given in inputs if isinstance(given, OpeningInput)]),
         external_ids,
         external_ids,
         external_ids,
@@ -124,6 +126,8 @@ def _needed_totals(rules: Rules, given: Input) -> Iterator[tuple[str, str]]:
     if isinstance(given, EventInput) and (metric := rules.metrics.get(given.metric_key)):
         yield from ((metric.id, each) for each in matching_filters(rules.filters_of(metric.id), given.attributes))
         yield from rules.watched_totals
+    if isinstance(given, OpeningInput) and (metric := rules.metrics.get(given.metric_key)):
+        yield metric.id, NO_FILTER
     if isinstance(given, BackdateInput) and (rule := rules.achievements.get(given.achievement_id)) and rule.metric_id:
         yield from ((rule.metric_id, each) for each in {NO_FILTER, rule.event_filter})
 
@@ -134,6 +138,7 @@ def _states(
     totals: str,
     balances: str,
     events: str,
+    openings: str,
     streaks: str,
     completions: str,
     boosts: str,
@@ -150,6 +155,9 @@ def _states(
     events_of: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
     for event in metrics_store.decode_events(events):
         events_of[event.external_id][event.metric_id, event.idempotency_key] = event.id
+    openings_of: dict[str, frozenset[str]] = defaultdict(frozenset)
+    for opening in metrics_store.decode_openings(openings):
+        openings_of[opening.external_id] |= {opening.metric_id}
     completions_of: dict[str, dict[str, Completion]] = defaultdict(dict)
     for row in achievements_store.decode_completions(completions):
         completions_of[row.external_id][row.achievement_id] = Completion(row.id, row.achievement_id, row.at)
@@ -164,6 +172,7 @@ def _states(
             totals=totals_of[id_],
             balances=balances_of[id_],
             events=events_of[id_],
+            openings=openings_of[id_],
             streak=streak_of.get(id_, Streak()),
             completions=completions_of[id_],
             boosts=boosts_of[id_],

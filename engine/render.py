@@ -48,7 +48,7 @@ def render_event(outcome: Accepted | Replayed, book: RuleBook) -> EventJson:
     streak = render_event_streak(outcome.streak, book.rules.streak, extended=outcome.extended)
     achievements = [render_achieved(each, book) for each in outcome.completions]
     json = _event_json(event.id, event.metric.id, event.total, achievements, streak, render_points(outcome, book))
-    return _with_key(json, event.source.idempotency_key, replayed=False)
+    return _with_key(json, event.idempotency_key, replayed=False)
 
 
 def render_completion(outcome: Accepted | CompletedBefore, book: RuleBook) -> CompletionJson:
@@ -70,7 +70,7 @@ def render_points(outcome: Accepted, book: RuleBook) -> dict[str, EventPointsJso
     """Return what an input moved, by the key of the points system; `level` is there where it changed."""
     by_system: dict[str, list[AwardRecord]] = defaultdict(list)
     for record in outcome.awards:
-        by_system[record.award.trigger.system_id].append(record)
+        by_system[record.award.system_id].append(record)
     return {
         book.rules.systems[system_id].key: _points_json(system_id, records, outcome.levels.get(system_id), book)
         for system_id, records in by_system.items()
@@ -92,14 +92,16 @@ def _points_json(
 
 
 def _award_json(record: AwardRecord, book: RuleBook) -> AwardJson:
-    return {
+    json: AwardJson = {
         "id": record.id,
         "awarded": record.award.awarded,
         "date": iso_instant(record.at),
         "total": record.award.total,
-        "trigger": book.trigger_json[record.award.trigger.id],
         "boosts": [render_applied_boost(boost, "active") for boost in record.award.boosts],
     }
+    if record.award.trigger_id is not None:
+        json["trigger"] = book.trigger_json[record.award.trigger_id]
+    return json
 
 
 def _event_json(

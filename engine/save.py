@@ -40,6 +40,7 @@ def save_statement(before: States, after: States, outcomes: Sequence[Outcome], b
         (metrics_store.INSERT_EVENTS, list(_event_rows(accepted))),
         (metrics_store.SAVE_TOTALS, list(_total_rows(changed))),
         (points_store.INSERT_AWARDS, list(_award_rows(accepted))),
+        (points_store.INSERT_ADJUSTMENTS, list(_adjustment_rows(accepted))),
         (points_store.SAVE_BALANCES, list(_balance_rows(changed))),
         (metrics_store.ADD_DAYS, _metric_days(accepted)),
         (points_store.ADD_DAYS, _points_days(accepted)),
@@ -61,10 +62,10 @@ def _event_rows(accepted: Iterable[Accepted]) -> Iterator[Row]:
                 "id": event.id,
                 "user_id": outcome.user.id,
                 "metric_id": event.metric.id,
-                "value": event.source.value,
-                "attributes": event.source.attributes,
-                "idempotency_key": event.source.idempotency_key,
-                "kind": "event",
+                "value": event.value,
+                "attributes": event.attributes,
+                "idempotency_key": event.idempotency_key,
+                "kind": event.kind,
                 "at": event.at,
                 "created": event.at,
             }
@@ -92,16 +93,23 @@ def _award_rows(accepted: Iterable[Accepted]) -> Iterator[Row]:
             yield {
                 "id": record.id,
                 "user_id": outcome.user.id,
-                "system_id": record.award.trigger.system_id,
+                "system_id": record.award.system_id,
                 "seq": record.award.seq,
-                "trigger_id": record.award.trigger.id,
+                "trigger_id": record.award.trigger_id,
                 "event_id": record.event_id,
-                "cause": record.award.trigger.cause,
+                "cause": record.award.cause,
                 "awarded": record.award.awarded,
                 "total": record.award.total,
                 "boosts": record.award.boosts,
                 "created": record.at,
             }
+
+
+def _adjustment_rows(accepted: Iterable[Accepted]) -> Iterator[Row]:
+    for outcome in accepted:
+        for record in outcome.awards:
+            if (adjustment := record.award.adjustment) is not None:
+                yield {"award_id": record.id, "reason": adjustment.reason, "operator": adjustment.operator}
 
 
 def _balance_rows(changed: Iterable[tuple[UserState, UserState]]) -> Iterator[Row]:
@@ -122,7 +130,7 @@ def _metric_days(accepted: Iterable[Accepted]) -> list[Row]:
         if (event := outcome.event) is not None:
             day = local_date(event.at, outcome.user.tz)
             key = (outcome.user.id, event.metric.id, day)
-            changes[key] = EXACT.add(changes[key], event.source.value)
+            changes[key] = EXACT.add(changes[key], event.value)
     return [
         {"user_id": user_id, "metric_id": metric_id, "day": day, "change": change}
         for (user_id, metric_id, day), change in changes.items()
@@ -134,7 +142,7 @@ def _points_days(accepted: Iterable[Accepted]) -> list[Row]:
     for outcome in accepted:
         for record in outcome.awards:
             day = local_date(record.at, outcome.user.tz)
-            changes[outcome.user.id, record.award.trigger.system_id, day] += record.award.awarded
+            changes[outcome.user.id, record.award.system_id, day] += record.award.awarded
     return [
         {"user_id": user_id, "system_id": system_id, "day": day, "change": change}
         for (user_id, system_id, day), change in changes.items()

@@ -103,6 +103,15 @@ CHECKS: Final = (
         """,
     ),
     Check(
+        "Every award is a trigger's, or an operator's who says why.",
+        """
+        SELECT format('award %s of cause %s', a.id, a.cause) FROM points_pointsaward a
+        LEFT JOIN points_pointsadjustment j ON j.award_id = a.id
+        WHERE (a.cause = 'adjustment') <> (j.award_id IS NOT NULL)
+           OR (a.cause = 'adjustment') <> (a.trigger_id IS NULL)
+        """,
+    ),
+    Check(
         "Every running streak is as long as the last period in its history says.",
         """
         SELECT format('user %s: streak %s since %s, by its history %s', u.external_id, s.length, s.started, p.length)

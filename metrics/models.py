@@ -8,7 +8,7 @@ from django.db.models import F, Q
 
 from core.models import KEY_LENGTH_MAX, NAME_LENGTH_MAX, Configuration, ConfigurationStatus, new_id, validate_key
 from metrics.currencies import CURRENCY_CODES
-from metrics.rules import FILTER_LENGTH_MAX
+from metrics.rules import FILTER_LENGTH_MAX, OPENING, REPORTED
 from users.models import EndUser
 
 
@@ -56,8 +56,8 @@ class Metric(Configuration):
 class EventKind(models.TextChoices):
     """Where an event comes from: reported by the product, or an opening balance that was imported."""
 
-    EVENT = "event", "Event"
-    OPENING = "opening", "Opening balance"
+    EVENT = REPORTED, "Event"
+    OPENING = OPENING, "Opening balance"
 
 
 class Event(models.Model):
@@ -84,6 +84,9 @@ class Event(models.Model):
                 fields=("user", "metric", "idempotency_key"),
                 condition=Q(idempotency_key__isnull=False),
                 name="metrics_event_idempotency_key_unique",
+            ),
+            models.UniqueConstraint(
+                fields=("user", "metric"), condition=Q(kind=OPENING), name="metrics_event_opening_unique"
             ),
         )
 

@@ -11,6 +11,8 @@ from typing import Final
 DECIMAL_PLACES: Final = 9
 VALUE_LIMIT: Final = 10**15
 NO_FILTER: Final = ""
+REPORTED: Final = "event"
+OPENING: Final = "opening"
 FILTER_LENGTH_MAX: Final = 500
 
 # Sums are exact: 60 digits hold every total that a column of 38 can, and a rounding would raise instead of passing.

@@ -26,6 +26,13 @@ CROSS JOIN LATERAL (
 ) AS e
 """
 
+LOAD_OPENINGS: Final = """
+SELECT u.external_id, e.metric_id
+FROM json_array_elements_text(%s) AS n(external_id)
+JOIN users_enduser u ON u.external_id = n.external_id
+JOIN metrics_event e ON e.user_id = u.id AND e.kind = 'opening'
+"""
+
 # Every total that a user has of a metric, needed now or not, since each event must keep all of them true; and those
 # that are needed and have no row yet, computed from the user's events. `missing` is materialized so that the planner
 # cannot compute a sum that it then throws away.
@@ -102,6 +109,14 @@ class TotalRow(msgspec.Struct, frozen=True):
     stored: bool
 
 
+class OpeningRow(msgspec.Struct, frozen=True):
+    """A metric that a user has an opening balance of."""
+
+    external_id: str
+    metric_id: str
+
+
+_openings_decoder = msgspec.json.Decoder(list[OpeningRow])
 _events_decoder = msgspec.json.Decoder(list[StoredEventRow])
 _totals_decoder = msgspec.json.Decoder(list[TotalRow])
 
@@ -109,6 +124,11 @@ _totals_decoder = msgspec.json.Decoder(list[TotalRow])
 def decode_events(rows: str) -> list[StoredEventRow]:
     """Return LOAD_EVENTS_BY_KEY's rows, a JSON array."""
     return _events_decoder.decode(rows)
+
+
+def decode_openings(rows: str) -> list[OpeningRow]:
+    """Return LOAD_OPENINGS's rows, a JSON array."""
+    return _openings_decoder.decode(rows)
 
 
 def decode_totals(rows: str) -> list[TotalRow]:

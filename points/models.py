@@ -19,7 +19,7 @@ from core.models import (
     validate_key,
 )
 from metrics.models import Event, Metric
-from points.rules import POINTS_LIMIT
+from points.rules import ADJUSTMENT, POINTS_LIMIT
 from streaks.rules import STREAK_LENGTH_MAX
 from users.models import EXTERNAL_ID_LENGTH_MAX, AttributeFilter, EndUser
 
@@ -101,6 +101,7 @@ TYPED_FIELDS: Final = tuple(field for fields in TRIGGER_FIELDS.values() for fiel
 """The fields that belong to one type each."""
 
 TIME_INTERVAL_MAX: Final = 10_000
+REASON_LENGTH_MAX: Final = 500
 
 
 def _fields_of_type() -> Q:
@@ -247,6 +248,7 @@ class AwardCause(models.TextChoices):
     ACHIEVEMENT = "achievement", "Achievement"
     TIME = "time", "Time"
     USER_CREATION = "user_creation", "User creation"
+    ADJUSTMENT = ADJUSTMENT, "Adjustment"
 
 
 class PointsAward(models.Model):
@@ -283,6 +285,17 @@ class PointsAward(models.Model):
 
     def __str__(self) -> str:
         return f"{self.awarded:+d}, then {self.total}"
+
+
+class PointsAdjustment(models.Model):
+    """Why an operator gave points, or took them: one for each award of that cause, written with it."""
+
+    award = models.OneToOneField(PointsAward, on_delete=models.PROTECT, primary_key=True, related_name="adjustment")
+    reason = models.CharField(max_length=REASON_LENGTH_MAX)
+    operator = models.CharField(max_length=150, help_text="The login of who did it.")
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.operator})"
 
 
 class PointsBalance(models.Model):

@@ -26,6 +26,9 @@ class Rounding(StrEnum):
 STRICTEST: Final = (Rounding.DOWN, Rounding.NEAREST, Rounding.UP)
 """Where boosts disagree on rounding, the first of these that one of them asks for."""
 
+ADJUSTMENT: Final = "adjustment"
+"""The cause of an award that an operator made."""
+
 MULTIPLIER_SCALE: Final = 10_000
 """Multipliers have 4 decimal places: times this they are whole."""
 
@@ -90,14 +93,29 @@ class Firing:
 
 
 @dataclass(frozen=True, slots=True)
-class Award:
-    """A line for the ledger: `awarded` points, and the `total` that the user then holds."""
+class Adjustment:
+    """Points that an operator gives a user, or takes, and why."""
 
-    trigger: TriggerRule
+    points: int
+    reason: str
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """A line for the ledger: `awarded` points, and the `total` that the user then holds.
+
+    It was a trigger's or an operator's, who says why in `adjustment`.
+    """
+
+    system_id: str
+    cause: str
     seq: int
     awarded: int
     total: int
+    trigger_id: str | None = None
     boosts: tuple[AppliedBoost, ...] = NO_BOOSTS
+    adjustment: Adjustment | None = None
 
 
 def crossings(before: Decimal, after: Decimal, threshold: int) -> int:
@@ -172,8 +190,39 @@ def pay(
         if awarded:
             balance = Balance(total=balance.total + awarded, seq=balance.seq + 1)
             after[trigger.system_id] = balance
-            awards.append(Award(trigger, balance.seq, awarded, balance.total, applied))
+            awards.append(
+                Award(
+                    system_id=trigger.system_id,
+                    cause=trigger.cause,
+                    seq=balance.seq,
+                    awarded=awarded,
+                    total=balance.total,
+                    trigger_id=trigger.id,
+                    boosts=applied,
+                )
+            )
     return after, awards
+
+
+def adjust(adjustment: Adjustment, system: SystemRule, balance: Balance) -> Award:
+    """Return the ledger's line for an adjustment: clamped as any award, never boosted.
+
+    Raises Refusal where nothing would move, so that no operator believes that something did.
+    """
+    awarded = clamp(adjustment.points, balance.total, system.max_points)
+    if not awarded:
+        raise Refusal(
+            RefusalReason.INVALID,
+            f"points: {adjustment.points:+} {system.key} would move nothing, the user has {balance.total}.",
+        )
+    return Award(
+        system_id=system.id,
+        cause=ADJUSTMENT,
+        seq=balance.seq + 1,
+        awarded=awarded,
+        total=balance.total + awarded,
+        adjustment=adjustment,
+    )
 
 
 def _out_of_points(system: SystemRule, balance: int, need: int) -> Refusal:

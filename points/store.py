@@ -29,6 +29,12 @@ FROM json_to_recordset(%s) AS n(
     awarded bigint, total bigint, boosts jsonb, created timestamptz)
 """
 
+INSERT_ADJUSTMENTS: Final = """
+INSERT INTO points_pointsadjustment (award_id, reason, operator)
+SELECT n.award_id, n.reason, n.operator
+FROM json_to_recordset(%s) AS n(award_id uuid, reason text, operator text)
+"""
+
 SAVE_BALANCES: Final = """
 INSERT INTO points_pointsbalance (user_id, system_id, total, seq)
 SELECT n.user_id, n.system_id, n.total, n.seq

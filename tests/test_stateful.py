@@ -466,9 +466,9 @@ class Play(RuleBasedStateMachine):
     def compare_accepted(self, outcome: Accepted, answer: Answer) -> None:
         lines = [
             reference.Line(
-                self.key_of[each.award.trigger.system_id],
-                each.award.trigger.cause,
-                each.award.trigger.id,
+                self.key_of[each.award.system_id],
+                each.award.cause,
+                str(each.award.trigger_id),
                 each.award.awarded,
                 each.award.total,
                 tuple(boost.id for boost in each.award.boosts),

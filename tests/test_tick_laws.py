@@ -197,7 +197,7 @@ Line = tuple[str, str, int, int, int, str]
 def lines_of(awards: dict[str, list[Award]]) -> list[Line]:
     """Return external id, trigger, seq, awarded, total and boosts of each, the boosts as the pipeline stores them."""
     return sorted(
-        (user, each.trigger.id, each.seq, each.awarded, each.total, as_stored(encode_text(each.boosts)))
+        (user, str(each.trigger_id), each.seq, each.awarded, each.total, as_stored(encode_text(each.boosts)))
         for user, its_awards in awards.items()
         for each in its_awards
     )

@@ -1,12 +1,17 @@
 """`manage.py verify` finds whatever does not add up, and says where."""
 
 import io
+from decimal import Decimal
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from engine.inputs import AdjustInput, OpeningInput
+from engine.pipeline import process
+from points.rules import Adjustment
 from tests.conftest import Api, Game, make_game
+from users.rules import UserChanges
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -19,6 +24,8 @@ def played(transactional_db: None, api: Api) -> Game:
     for value in (1, 2, -1):
         api.event("alice", value, category="listening")
     api.event("bob", 1)
+    bob = UserChanges("bob")
+    process([OpeningInput(bob, "lessons", Decimal(7)), AdjustInput(bob, "xp", Adjustment(5, "Goodwill", "maria"))])
     return game
 
 
@@ -32,7 +39,8 @@ DAMAGE = {
     "a balance that is not its ledger's": "UPDATE points_pointsbalance SET total = total + 1",
     "a line that is missing": "DELETE FROM points_pointsaward WHERE seq = 1",
     "a line that was changed": "UPDATE points_pointsaward SET awarded = awarded + 1 WHERE seq = 2",
-    "a balance without a ledger": "DELETE FROM points_pointsaward",
+    "a balance without a ledger": "DELETE FROM points_pointsadjustment; DELETE FROM points_pointsaward",
+    "an adjustment without a reason": "DELETE FROM points_pointsadjustment",
     "a ledger without a balance": "DELETE FROM points_pointsbalance",
     "a total that is not the sum": "UPDATE metrics_metrictotal SET total = total - 1",
     "a peak that never was": "UPDATE metrics_metrictotal SET peak = peak + 1",
