@@ -14,7 +14,7 @@ from django.core.validators import validate_email
 from django.http import HttpRequest
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from api.errors import ApiError, describe, invalid
+from api.errors import ApiError, describe, invalid, too_large
 from core.json import parse_day
 from metrics.rules import VALUE_LIMIT, quantize
 from users import rules
@@ -55,6 +55,22 @@ class EventBody(Struct, rename="camel", frozen=True):
     attributes: dict[str, AttributeValue] | None = None
 
 
+class BatchedEvent(Struct, rename="camel", frozen=True):
+    """One event of a batch: as an event on its own, with its metric and idempotency key inside."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=255, description="The key of the metric.")]
+    user: IdentifiedUser
+    value: Annotated[Raw, Meta(extra_json_schema={"type": "number", "description": "Kept exactly, to 9 places."})]
+    attributes: dict[str, AttributeValue] | None = None
+    idempotency_key: (
+        Annotated[
+            str,
+            Meta(min_length=1, max_length=255, description="Of all events of a user and metric with it, one counts."),
+        ]
+        | None
+    ) = None
+
+
 class CompletionBody(Struct, rename="camel", frozen=True):
     """Who completed the achievement."""
 
@@ -66,9 +82,12 @@ def _decoder(type_: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(type_)
 
 
-def read_body(request: HttpRequest, type_: type[Body]) -> Body:
-    """Return the request's JSON body as `type_`. Raises ApiError: 400 unreadable, 422 of another form."""
-    raw = request.body
+def read_body(request: HttpRequest, type_: type[Body], *, size_max: int | None = None) -> Body:
+    """Return the request's JSON body as `type_`. Raises ApiError: 400 unreadable, 413 too large, 422 of another form.
+
+    `size_max` takes the place of the limit that holds for all other bodies.
+    """
+    raw = request.body if size_max is None else _read_up_to(request, size_max)
     if not raw.isascii():
         # The decoder looks only into the texts that it decodes, not into those of a part that is read later.
         try:
@@ -78,12 +97,19 @@ def read_body(request: HttpRequest, type_: type[Body]) -> Body:
     return read_part(raw, type_)
 
 
-def read_part(raw: bytes | Raw, type_: type[Body]) -> Body:
-    """Return a body, or a part of one, as `type_`. Raises ApiError as `read_body` does."""
+def _read_up_to(request: HttpRequest, size_max: int) -> bytes:
+    raw: bytes = request.read(size_max + 1)
+    if len(raw) > size_max:
+        raise too_large(size_max)
+    return raw
+
+
+def read_part(raw: bytes | Raw, type_: type[Body], *, whole: str = "The body") -> Body:
+    """Return a body, or a part that errors call `whole`, as `type_`. Raises ApiError as `read_body` does."""
     try:
         part: Body = _decoder(cast(Hashable, type_)).decode(raw)
     except msgspec.ValidationError as error:
-        raise invalid(describe(error)) from error
+        raise invalid(describe(error, whole=whole)) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise _unreadable(error) from error
     if b"\\u0000" in bytes(raw):

@@ -4,6 +4,7 @@ import re
 from typing import Any, Final
 
 import msgspec
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions
@@ -48,6 +49,11 @@ def not_found(what: str, key: object) -> ApiError:
     return ApiError(404, f"{what} not found: {key}.")
 
 
+def too_large(bytes_max: int) -> ApiError:
+    """Return the error for a body of more than `bytes_max` bytes."""
+    return ApiError(413, f"The body is too large: at most {bytes_max // 1_000_000} MB is read.")
+
+
 def rejection(rejected: Rejected) -> ApiError:
     """Return the error for what the rules refused."""
     code = rejected.reason.value if rejected.reason == RefusalReason.OUT_OF_POINTS else None
@@ -64,7 +70,7 @@ def answer_exception(exception: Exception) -> HttpResponse | None:
     if isinstance(exception, ApiError):
         return exception.response()
     if isinstance(exception, RequestDataTooBig):
-        return ApiError(413, "The body is too large: at most 1 MB is read.").response()
+        return too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE).response()
     if isinstance(exception, exceptions.MethodNotAllowed):
         return ApiError(405, str(exception.detail)).response()
     if isinstance(exception, exceptions.APIException):
@@ -88,13 +94,16 @@ _TYPES: Final = {
 }
 
 
-def describe(error: msgspec.ValidationError, root: str = "") -> str:
-    """Return one sentence that names the field and what is allowed there. `root` is where the value stands."""
+def describe(error: msgspec.ValidationError, root: str = "", whole: str = "The body") -> str:
+    """Return one sentence that names the field and what is allowed there.
+
+    `root` is where the value stands, `whole` what it is called.
+    """
     text, _, place = str(error).partition(" - at `$")
     path = (root + place.rstrip("`")).replace("[...]", "").lstrip(".")
     if missing := re.fullmatch(r"Object missing required field `(.+)`", text):
         return f"{path}.{missing[1]} is required.".lstrip(".")
-    subject = path or "The body"
+    subject = path or whole
     if expected := re.fullmatch(r"Expected (`.+?`(?: [^,]*)?)(?:, got `(.+)`)?", text):
         got = f", not {_TYPES.get(expected[2], expected[2])}" if expected[2] else ""
         return f"{subject} must be {_in_words(expected[1])}{got}."

@@ -1,15 +1,43 @@
-"""`POST /v1/metrics/{key}/event`: the hot path, a plain Django view."""
+"""Events, one by one and in batches: the hot path, in plain Django views."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, TypedDict
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from msgspec import Raw
 
 from api.authentication import authenticate_event
-from api.bodies import EventBody, read_body, read_idempotency_key, read_value, user_changes
-from api.errors import ApiError, rejection
+from api.bodies import (
+    BatchedEvent,
+    EventBody,
+    read_body,
+    read_idempotency_key,
+    read_part,
+    read_value,
+    user_changes,
+)
+from api.errors import STATUS_OF_REASON, ApiError, invalid, rejection
 from api.http import json_response
+from core.refusal import Refusal
+from engine.decide import check_event
 from engine.inputs import EventInput
 from engine.outcomes import Accepted, Rejected, Replayed
 from engine.pipeline import process
+from engine.queue import enqueue
 from engine.render import render_event
+from engine.rule_book import current_rule_book
+from engine.rules import Rules
+
+BATCH_MAX: Final = 1000
+BATCH_BYTES_MAX: Final = 8_000_000
+
+
+class BatchJson(TypedDict):
+    """How many events were accepted: all that were sent."""
+
+    accepted: int
 
 
 def event(request: HttpRequest, key: str) -> HttpResponse:
@@ -34,3 +62,45 @@ def event(request: HttpRequest, key: str) -> HttpResponse:
         raise TypeError("An event is accepted, replayed or rejected.")
     status = 202 if isinstance(outcome, Replayed) else 201
     return json_response(render_event(outcome, processed.book), status=status)
+
+
+def batch(request: HttpRequest) -> HttpResponse:
+    """Accept up to 1,000 events for the background, all or none: 202 once they are stored."""
+    if request.method != "POST":
+        raise ApiError(405, f'Method "{request.method}" not allowed.')
+    authenticate_event(request)
+    items = read_body(request, list[Raw], size_max=BATCH_BYTES_MAX)
+    if not 1 <= len(items) <= BATCH_MAX:
+        raise invalid(f"The body must have 1 to {BATCH_MAX:,} events.")
+    rules = current_rule_book().rules
+    inputs = []
+    for index, item in enumerate(items):
+        with _at(index):
+            inputs.append(_batched_input(item, rules))
+    enqueue(inputs, now=timezone.now())
+    return json_response(BatchJson(accepted=len(inputs)), status=202)
+
+
+def _batched_input(item: Raw, rules: Rules) -> EventInput:
+    """Return the input that an item of a batch says. Raises ApiError or Refusal where the rules could never take it."""
+    body = read_part(item, BatchedEvent, whole="The item")
+    given = EventInput(
+        user=user_changes(body.user.id, body.user, root="user."),
+        metric_key=body.key,
+        value=read_value(body.value),
+        attributes=body.attributes or {},
+        idempotency_key=body.idempotency_key,
+    )
+    check_event(rules, given)
+    return given
+
+
+@contextmanager
+def _at(index: int) -> Iterator[None]:
+    """Let the errors of an item of a batch say which one it is."""
+    try:
+        yield
+    except ApiError as error:
+        raise ApiError(error.status, f"events[{index}]: {error.message}") from error
+    except Refusal as refusal:
+        raise ApiError(STATUS_OF_REASON[refusal.reason], f"events[{index}]: {refusal.message}") from refusal

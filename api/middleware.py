@@ -13,7 +13,7 @@ from api.errors import ApiError, answer_exception
 
 logger = logging.getLogger(__name__)
 
-API_PREFIXES: Final = ("/v1", "/admin-api")
+API_PREFIXES: Final = ("/v1", "/admin-api", "/metrics")
 
 
 class ApiMiddleware:

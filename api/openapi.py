@@ -6,7 +6,8 @@ import msgspec
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
-from api.bodies import EventBody
+from api.bodies import BatchedEvent, EventBody
+from api.events import BATCH_MAX, BatchJson
 from engine.render import EventJson
 
 _COMPONENTS: Final[dict[str, Any]] = {
@@ -129,9 +130,29 @@ def _event_operation() -> dict[str, Any]:
     }
 
 
+def _batch_operation() -> dict[str, Any]:
+    """Return the description of the batch of events, which Django REST framework does not serve either."""
+    answer = {"application/json": {"schema": schema_of(BatchJson)}}
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    events = {"type": "array", "minItems": 1, "maxItems": BATCH_MAX, "items": schema_of(BatchedEvent)}
+    return {
+        "operationId": "admin_metrics_batch_events",
+        "summary": "Report a batch of events",
+        "description": "Accept events to be processed in the background: all of them, or none where one is not valid.",
+        "tags": ["admin-api"],
+        "security": [{"ApiKeyAuth": []}],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": events}}},
+        "responses": {
+            "202": {"description": "All events were stored and will be processed.", "content": answer},
+            **{str(status): {"description": text, "content": error} for status, text in _ERRORS.items()},
+        },
+    }
+
+
 def complete_schema(result: dict[str, Any], generator: SchemaGenerator, **_: Any) -> dict[str, Any]:
     """Add the event and the components to the reference. drf-spectacular calls this last."""
     result["paths"]["/v1/metrics/{key}/event"] = {"post": _event_operation()}
+    result["paths"]["/admin-api/v1/metrics/events"] = {"post": _batch_operation()}
     result["components"].setdefault("schemas", {}).update(_COMPONENTS)
     result["paths"] = dict(sorted(result["paths"].items()))
     return result

@@ -5,10 +5,12 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from api import application, not_offered, progress, summaries
-from api.events import event
+from api.events import batch, event
+from api.gauges import gauges
 
 urlpatterns = [
     path("v1/metrics/<str:key>/event", event),
+    path("admin-api/v1/metrics/events", batch),
     path("v1/users", application.UsersView.as_view()),
     *not_offered.urlpatterns(),
     *progress.urlpatterns,
@@ -19,6 +21,7 @@ urlpatterns = [
     path("v1/users/<path:user_id>", application.UserView.as_view()),
     path("v1/points/<str:key>", application.PointsView.as_view()),
     path("admin-api/v1/", include("api.admin_api.urls")),
+    path("metrics", gauges),
     path("docs/", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("docs", RedirectView.as_view(pattern_name="docs")),
     path("docs/openapi.yaml", SpectacularAPIView.as_view(), name="openapi"),

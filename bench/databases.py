@@ -16,6 +16,7 @@ from core.embedded_postgres import EmbeddedPostgres
 ENGINE_DATABASE: Final = "pointsmith_bench"
 BASELINE_DATABASE: Final = "pointsmith_bench_pg8"
 TICK_DATABASE: Final = "pointsmith_bench_tick"
+QUEUE_DATABASE: Final = "pointsmith_bench_queue"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,11 @@ def worker_command() -> list[str]:
     ]
 
 
+def queue_command() -> list[str]:
+    """Return the command of the process that works on the queue of batch events."""
+    return [sys.executable, "manage.py", "work_queue"]
+
+
 def run_together(
     commands: Sequence[Sequence[str]], *, port: int | None = None, when_ready: Callable[[], None] = lambda: None
 ) -> None:

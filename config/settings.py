@@ -169,6 +169,7 @@ CELERY_BEAT_SCHEDULE = {
     "mark-boosts": _every(15, "engine.tasks.mark_boosts"),
     "look-back": _every(5, "engine.tasks.look_back"),
     "pay-time-triggers": _every(10, "engine.tasks.pay_time_triggers"),
+    "prune-rejected-events": _every(60 * 60, "engine.tasks.prune_rejected_events"),
     "fold-deltas": _every(15, "analytics.tasks.fold_deltas"),
 }
 

@@ -263,7 +263,7 @@ def ask_first(
     return TemplateResponse(request, "core/confirm.html", {**admin_.admin_site.each_context(request), **context})
 
 
-def back_to_list(request: HttpRequest, model: type[Configuration]) -> HttpResponse:
+def back_to_list(request: HttpRequest, model: type[Model]) -> HttpResponse:
     """Return the answer to a row action's dialog: go on where the operator was."""
     fallback = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return HttpResponse(headers={"HX-Redirect": request.headers.get("HX-Current-URL", fallback)})

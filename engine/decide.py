@@ -94,6 +94,14 @@ def _metric(rules: Rules, key: str) -> MetricRule:
     return metric
 
 
+def check_event(rules: Rules, given: EventInput) -> None:
+    """Raise Refusal for an event that no state of its user could make acceptable."""
+    _metric(rules, given.metric_key)
+    if isinstance(given.user.attributes, Mapping):
+        check_attribute_keys(given.user.attributes, rules.user_attributes, "user")
+    check_attribute_keys(given.attributes, rules.event_attributes, "event")
+
+
 def _decide_event(
     rules: Rules, state: UserState, given: EventInput, at: datetime, new_id: Callable[[], str]
 ) -> tuple[UserState, Outcome]:

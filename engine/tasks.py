@@ -6,7 +6,7 @@ from typing import Final
 from celery import shared_task
 from django.utils import timezone
 
-from engine import backdate, clock, tick
+from engine import backdate, clock, queue, tick
 
 TASK_S_MAX: Final = 8
 """How long a task works before the worker does what else is waiting; the next one goes on where it stopped."""
@@ -31,6 +31,12 @@ def end_streaks() -> None:
 def mark_boosts() -> None:
     """Make the starts and the ends of boosts known."""
     clock.mark_boosts(timezone.now())
+
+
+@shared_task
+def prune_rejected_events() -> None:
+    """Forget the batch events that a rule rejected long ago."""
+    queue.prune_rejected(timezone.now())
 
 
 @shared_task

@@ -103,12 +103,12 @@ CHECKS: Final = (
         """,
     ),
     Check(
-        "Every award is a trigger's, or an operator's who says why.",
+        "Every adjustment, and nothing else, is an operator's who says why.",
         """
         SELECT format('award %s of cause %s', a.id, a.cause) FROM points_pointsaward a
         LEFT JOIN points_pointsadjustment j ON j.award_id = a.id
         WHERE (a.cause = 'adjustment') <> (j.award_id IS NOT NULL)
-           OR (a.cause = 'adjustment') <> (a.trigger_id IS NULL)
+           OR (a.cause = 'adjustment' AND a.trigger_id IS NOT NULL)
         """,
     ),
     Check(

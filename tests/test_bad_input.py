@@ -444,7 +444,6 @@ NOT_OFFERED = [
     ("GET", "/v1/users/alice/leaderboards/weekly"),
     ("GET", "/admin-api/v1/leaderboards"),
     ("GET", f"/admin-api/v1/leaderboards/{SOME_ID}"),
-    ("POST", "/admin-api/v1/metrics/events"),
     ("POST", "/admin-api/v1/streaks/freezes"),
     ("POST", "/admin-api/v1/streaks/pauses"),
     ("POST", "/admin-api/v1/streaks/reset"),

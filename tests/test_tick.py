@@ -1,6 +1,5 @@
 """Time triggers: everyone is paid when it is due, exactly once, whatever happens meanwhile."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from threading import Event
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 import time_machine
@@ -30,13 +28,13 @@ from engine.verify import verify
 from points.models import PointsAward, PointsBalance, PointsDay, PointsSystem, PointsTrigger, TimeTick
 from points.services import activate_triggers, deactivate_triggers, update_trigger
 from tests.conftest import Game, make_game
+from tests.processes import WAIT_S_MAX, somebody_waits, until, worker_environment
 from users.models import EndUser
 from users.rules import UNSET, UserChanges
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
-WAIT_S_MAX = 30
 
 
 def every(
@@ -622,14 +620,6 @@ pay_due_ticks(due, clock=clock)
 """
 
 
-def worker_environment() -> dict[str, str]:
-    """Return the environment of another process on the tests' database."""
-    given = {key: str(value) for key, value in connection.settings_dict.items() if isinstance(value, str | int)}
-    user = f"{quote(given['USER'])}:{quote(given['PASSWORD'])}" if given["PASSWORD"] else quote(given["USER"])
-    url = f"postgres://{user}@/{given['NAME']}?host={quote(given['HOST'], safe='')}&port={given['PORT'] or 5432}"
-    return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings"}
-
-
 @pytest.mark.django_db(transaction=True)
 def test_live_events_of_the_same_users_neither_wait_for_ever_nor_lose_a_point() -> None:
     game = make_game()
@@ -671,23 +661,9 @@ def test_a_tick_that_waits_for_an_event_pays_by_what_the_event_left() -> None:
         event: Future[None] = threads.submit(on_its_own_connection, study)
         assert is_open.wait(WAIT_S_MAX)
         tick: Future[int] = threads.submit(on_its_own_connection, lambda: pay(NOON + HOUR))
-        wait_until_somebody_waits()
+        until(somebody_waits)
         may_end.set()
         event.result()
         assert tick.result() == 2
     assert paid() == {"alice": [4, 6], "bob": [4], "charlie": [9]}
     assert_verified()
-
-
-def wait_until_somebody_waits() -> None:
-    """Return once a transaction of this database waits for a lock."""
-    deadline = timezone.now() + timedelta(seconds=WAIT_S_MAX)
-    while timezone.now() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT EXISTS (SELECT FROM pg_stat_activity "
-                "WHERE datname = current_database() AND wait_event_type = 'Lock')"
-            )
-            if cursor.fetchone()[0]:
-                return
-    raise AssertionError("Nobody waits for a lock.")

@@ -1,0 +1,40 @@
+"""`GET /metrics`: what an operations team watches, in Prometheus's format."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from api.authentication import authenticate_event
+from engine import queue
+
+BEARER: Final = "Bearer "
+
+
+class QueueCollector(Collector):
+    """The queue of batch events, asked at each scrape: every process gives the same answer."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges."""
+        depth = queue.depth(timezone.now())
+        for name, text, value in (
+            ("waiting_events", f"Batch events that wait, {queue.DEPTH_SHOWN_MAX} at most.", depth.waiting),
+            ("oldest_seconds", "How long the oldest of them has waited.", depth.oldest_s),
+            ("failed_events", "Batch events that failed and were set aside.", depth.failed),
+        ):
+            yield GaugeMetricFamily(f"pointsmith_queue_{name}", text, value)
+
+
+def gauges(request: HttpRequest) -> HttpResponse:
+    """Answer with every gauge. Takes the key as a bearer token, too, since that is how Prometheus sends one."""
+    credentials = request.META.get("HTTP_AUTHORIZATION", "")
+    if credentials.startswith(BEARER):
+        request.META["HTTP_X_API_KEY"] = credentials.removeprefix(BEARER)
+    authenticate_event(request)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(QueueCollector())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,105 @@
+"""The queue of batch events in the admin: what waits, what a rule rejected, what failed and can be retried."""
+
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+from unfold.paginator import InfinitePaginator
+
+from core.admin import back_to_list, dialog
+from engine.models import QueuedEvent, QueuedEventStatus
+from engine.queue import DEPTH_SHOWN_MAX, depth, retry
+
+STATUS_COLOURS = {"Waiting": "info", "Rejected": "warning", "Failed": "danger"}
+
+
+@admin.register(QueuedEvent)
+class QueuedEventAdmin(ModelAdmin):
+    """Events that were accepted in batches and were not processed yet, or could not be."""
+
+    empty_hint = (
+        "Batch events wait here for a moment. Those that a rule rejected, or that failed, stay with the reason."
+    )
+    list_display = ("external_id", "metric_key", "shown_status", "reason", "accepted")
+    list_filter = ("status",)
+    search_fields = ("external_id",)
+    search_help_text = "Search by the user's whole ID"
+    # Ids are in the order of arrival.
+    ordering = ("-id",)
+    list_per_page = 50
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    fields = ("external_id", "metric_key", "shown_status", "reason", "accepted", "settled", "shown_event")
+    readonly_fields = fields
+    actions = ("retry_selected",)
+    actions_row = ("retry_one",)
+    actions_detail = actions_row
+    list_before_template = "engine/queue_depth.html"
+
+    @display(description="Status", label=STATUS_COLOURS, ordering="status")
+    def shown_status(self, event: QueuedEvent) -> str:
+        """Show the status as a coloured label."""
+        return QueuedEventStatus(event.status).label
+
+    @admin.display(description="Event")
+    def shown_event(self, event: QueuedEvent) -> str:
+        """Show what was sent, line by line."""
+        text = json.dumps(json.loads(event.event, parse_float=str), indent=2, ensure_ascii=False)
+        return format_html("<pre class='whitespace-pre-wrap'>{}</pre>", text)
+
+    @admin.action(description="Retry", permissions=["change"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[QueuedEvent]) -> None:
+        """Let what failed wait again; what a rule rejected stays as it is."""
+        count = retry(events=queryset)
+        if count:
+            messages.success(request, f"{count} will be tried again in a moment.")
+        else:
+            messages.warning(request, "None of these failed: only an event that failed can be tried again.")
+
+    @action(
+        description="Retry",
+        icon="replay",
+        permissions=["change"],
+        dialog=dialog("Retry it?", "It waits again at its old place and is processed in a moment.", "Retry"),
+    )
+    def retry_one(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+        """Let one event wait again."""
+        self.retry_selected(request, QueuedEvent.objects.filter(pk=object_id))
+        return back_to_list(request, QueuedEvent)
+
+    def is_offered(self, action_name: str, event: QueuedEvent) -> bool:
+        """Tell whether an action on one row fits it."""
+        return event.status == QueuedEventStatus.FAILED
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Offer, on the page of an event, the actions that fit it."""
+        found = super().get_actions_detail(request, object_id)
+        event = self.get_object(request, object_id) if found else None
+        return [each for each in found if event is not None and self.is_offered(each.action_name, event)]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show how deep the queue is above its events."""
+        context = {"depth": depth(timezone.now()), "depth_max": DEPTH_SHOWN_MAX}
+        response: HttpResponse = super().changelist_view(request, (extra_context or {}) | context)
+        return response
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[QueuedEvent], search_term: str
+    ) -> tuple[QuerySet[QueuedEvent], bool]:
+        """Find by the whole id."""
+        return (queryset.filter(external_id=search_term) if search_term else queryset), False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: products send events."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Allow it, one by one, for what is settled: an event that waits was promised."""
+        settled = isinstance(obj, QueuedEvent) and obj.status != QueuedEventStatus.WAITING
+        return settled and super().has_delete_permission(request, obj)

@@ -1,0 +1,37 @@
+"""What tests with other processes and connections share."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote
+
+from django.db import connection
+
+WAIT_S_MAX: Final = 30
+
+
+def worker_environment() -> dict[str, str]:
+    """Return the environment of another process on the tests' database."""
+    given = {key: str(value) for key, value in connection.settings_dict.items() if isinstance(value, str | int)}
+    user = f"{quote(given['USER'])}:{quote(given['PASSWORD'])}" if given["PASSWORD"] else quote(given["USER"])
+    url = f"postgres://{user}@/{given['NAME']}?host={quote(given['HOST'], safe='')}&port={given['PORT'] or 5432}"
+    return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings"}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Return once the condition, which asks the database, holds. Raises AssertionError where it never does."""
+    deadline = time.monotonic() + WAIT_S_MAX
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError("It never came to that.")
+
+
+def somebody_waits() -> bool:
+    """Tell whether a transaction of this database waits for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+        return bool(cursor.fetchone()[0])
