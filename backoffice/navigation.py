@@ -30,10 +30,14 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ],
         },
         {
+            "title": "Operations",
+            "separator": True,
+            "items": [_link("Event queue", "pending_actions", "admin:engine_queuedevent_changelist")],
+        },
+        {
             "title": "Access",
             "separator": True,
             "items": [
-                _link("Event queue", "pending_actions", "admin:engine_queuedevent_changelist"),
                 _link("API keys", "key", "admin:access_apikey_changelist"),
                 _link("Operators", "badge", "admin:auth_user_changelist"),
                 _link("Groups", "shield_person", "admin:auth_group_changelist"),

@@ -1,8 +1,8 @@
 """The queue of batch events in the admin: what waits, what a rule rejected, what failed and can be retried."""
 
-import json
 from typing import Any
 
+import msgspec
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -50,8 +50,7 @@ class QueuedEventAdmin(ModelAdmin):
     @admin.display(description="Event")
     def shown_event(self, event: QueuedEvent) -> str:
         """Show what was sent, line by line."""
-        text = json.dumps(json.loads(event.event, parse_float=str), indent=2, ensure_ascii=False)
-        return format_html("<pre class='whitespace-pre-wrap'>{}</pre>", text)
+        return format_html("<pre class='whitespace-pre-wrap'>{}</pre>", msgspec.json.format(event.event))
 
     @admin.action(description="Retry", permissions=["change"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[QueuedEvent]) -> None:
@@ -87,6 +86,14 @@ class QueuedEventAdmin(ModelAdmin):
         """Show how deep the queue is above its events."""
         context = {"depth": depth(timezone.now()), "depth_max": DEPTH_SHOWN_MAX}
         response: HttpResponse = super().changelist_view(request, (extra_context or {}) | context)
+        return response
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the event without buttons to save what nobody can change."""
+        buttons = {"show_save": False, "show_save_and_continue": False}
+        response: HttpResponse = super().change_view(request, object_id, form_url, (extra_context or {}) | buttons)
         return response
 
     def get_search_results(
