@@ -24,7 +24,7 @@ _COMPONENTS: Final[dict[str, Any]] = {
         "required": ["severity", "message"],
         "properties": {
             "index": {"type": "integer", "description": "Which item of the request, from 0."},
-            "id": {"type": "string", "description": "The id that the item gave, when updating."},
+            "id": {"type": "string", "description": "The id that the item gave, when updating or deleting."},
             "severity": {"type": "string", "enum": ["error"]},
             "message": {"type": "string", "description": "Which field is wrong and what is allowed."},
         },
@@ -85,6 +85,11 @@ def created_of(type_: Any) -> dict[int, OpenApiResponse]:
 def updated_of(type_: Any) -> dict[int, OpenApiResponse]:
     """Return the answer of updating up to 100 items, for `extend_schema`."""
     return {200: OpenApiResponse(_many("updated", type_), description="What was updated, and an issue for each other.")}
+
+
+def deleted_of(type_: Any) -> dict[int, OpenApiResponse]:
+    """Return the answer of deleting up to 100 rows, for `extend_schema`."""
+    return {200: OpenApiResponse(_many("deleted", type_), description="What was deleted, and an issue for each other.")}
 
 
 def _many(name: str, type_: Any) -> dict[str, Any]:

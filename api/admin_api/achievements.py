@@ -15,8 +15,8 @@ from api.admin_api.achievement_items import (
     AchievementPatch,
     achievement_keywords,
 )
-from api.admin_api.resources import PAGE, Resource
-from api.openapi import body_of, created_of, errors, json_of, updated_of
+from api.admin_api.resources import IDS, PAGE, DeletedJson, Resource
+from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
 
 
 def _achievements() -> Resource[Achievement]:
@@ -66,6 +66,16 @@ class AchievementsView(APIView):
             return update_achievement(achievement=achievement, **achievement_keywords(item))
 
         return _achievements().update(request, AchievementPatch, update)
+
+    @extend_schema(
+        operation_id="admin_achievements_delete",
+        summary="Delete achievements",
+        parameters=IDS,
+        responses={**deleted_of(DeletedJson), **errors(401, 422)},
+    )
+    def delete(self, request: Request) -> Response:
+        """Archive up to 100 achievements; what something active uses stays, and its issue names the users."""
+        return _achievements().delete(request)
 
 
 class AchievementView(APIView):

@@ -6,8 +6,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.admin_api.resources import PAGE, Patch, Resource, given_fields, one_of
-from api.openapi import body_of, created_of, errors, json_of, updated_of
+from api.admin_api.resources import IDS, PAGE, DeletedJson, Patch, Resource, given_fields, one_of
+from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
 from core.services import create_checked, update_checked
 from users.models import Attribute, AttributeType
 from users.render import AdminAttributeJson, render_admin_attribute
@@ -65,6 +65,16 @@ class AttributesView(APIView):
         return _attributes().update(
             request, AttributePatch, lambda row, item: update_checked(row, **given_fields(item))
         )
+
+    @extend_schema(
+        operation_id="admin_attributes_delete",
+        summary="Delete attributes",
+        parameters=IDS,
+        responses={**deleted_of(DeletedJson), **errors(401, 422)},
+    )
+    def delete(self, request: Request) -> Response:
+        """Archive up to 100 attributes; what something active uses stays, and its issue names the users."""
+        return _attributes().delete(request)
 
 
 class AttributeView(APIView):

@@ -6,9 +6,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.admin_api.boost_items import BoostItem, BoostPatch, boost_keywords, render_boost_now
-from api.admin_api.resources import PAGE, Resource
+from api.admin_api.resources import IDS, PAGE, DeletedJson, Resource
 from api.admin_api.systems import points_systems
-from api.openapi import body_of, created_of, errors, json_of, updated_of
+from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
 from boosts.models import Boost, BoostStatus
 from boosts.render import AdminBoostJson
 from boosts.services import create_live_boost, update_boost, with_zones
@@ -62,6 +62,16 @@ class BoostsView(APIView):
             return update_boost(boost=boost, **boost_keywords(item))
 
         return _boosts(system_id).update(request, BoostPatch, update)
+
+    @extend_schema(
+        operation_id="admin_points_boosts_delete",
+        summary="Delete boosts",
+        parameters=IDS,
+        responses={**deleted_of(DeletedJson), **errors(401, 404, 422)},
+    )
+    def delete(self, request: Request, system_id: str) -> Response:
+        """Archive up to 100 boosts; their past stays, and the admin can restore them."""
+        return _boosts(system_id).delete(request)
 
 
 class BoostView(APIView):

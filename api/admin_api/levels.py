@@ -6,9 +6,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.admin_api.level_items import LevelItem, LevelPatch, level_keywords
-from api.admin_api.resources import PAGE, Resource
+from api.admin_api.resources import IDS, PAGE, DeletedJson, Resource
 from api.admin_api.systems import points_systems
-from api.openapi import body_of, created_of, errors, json_of, updated_of
+from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
 from levels.models import Level
 from levels.render import AdminLevelJson, render_admin_level
 from levels.services import create_level, update_level
@@ -60,6 +60,16 @@ class LevelsView(APIView):
             return update_level(level=level, **level_keywords(item))
 
         return _levels(system_id).update(request, LevelPatch, update)
+
+    @extend_schema(
+        operation_id="admin_points_levels_delete",
+        summary="Delete levels",
+        parameters=IDS,
+        responses={**deleted_of(DeletedJson), **errors(401, 404, 422)},
+    )
+    def delete(self, request: Request, system_id: str) -> Response:
+        """Archive up to 100 levels; their past stays, and the admin can restore them."""
+        return _levels(system_id).delete(request)
 
 
 class LevelView(APIView):

@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.admin_api.resources import PAGE, Patch, Resource, given_fields, one_of
-from api.openapi import body_of, created_of, errors, json_of, updated_of
+from api.admin_api.resources import IDS, PAGE, DeletedJson, Patch, Resource, given_fields, one_of
+from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
 from core.services import create_checked, update_checked
 from metrics.models import Metric, UnitType
 from metrics.render import AdminMetricJson, render_admin_metric
@@ -70,6 +70,16 @@ class MetricsView(APIView):
     def patch(self, request: Request) -> Response:
         """Change up to 100 metrics."""
         return _metrics().update(request, MetricPatch, lambda row, item: update_checked(row, **_metric_fields(item)))
+
+    @extend_schema(
+        operation_id="admin_metrics_delete",
+        summary="Delete metrics",
+        parameters=IDS,
+        responses={**deleted_of(DeletedJson), **errors(401, 422)},
+    )
+    def delete(self, request: Request) -> Response:
+        """Archive up to 100 metrics; what something active uses stays, and its issue names the users."""
+        return _metrics().delete(request)
 
 
 class MetricView(APIView):

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Generic, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter
 from msgspec import UNSET, Raw, Struct
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,9 +18,9 @@ from rest_framework.response import Response
 from api.bodies import read_body, read_part
 from api.errors import ApiError, invalid, not_found
 from api.openapi import whole_number_parameter
-from api.parameters import whole_number
+from api.parameters import texts, whole_number
 from core.models import Configuration, ConfigurationStatus
-from core.services import messages_by_field
+from core.services import archive, messages_by_field
 
 ITEMS_MAX: Final = 100
 LIST_DEFAULT: Final = 10
@@ -26,6 +28,7 @@ PAGE: Final = [
     whole_number_parameter("limit", 1, ITEMS_MAX, LIST_DEFAULT, "How many to return."),
     whole_number_parameter("skip", 0, None, 0, "How many to pass over from the start."),
 ]
+IDS: Final = [OpenApiParameter("ids", str, many=True, required=True, description="Up to 100, also comma-separated.")]
 
 WIRE_NAMES: Final = {
     "metric": "metricId",
@@ -39,15 +42,22 @@ WIRE_NAMES: Final = {
 """The fields that the wire calls by another name than the tables do, beyond camelCase."""
 
 Row = TypeVar("Row", bound=Configuration)
+Done = TypeVar("Done")
 
 
 class IssueJson(TypedDict):
-    """What was wrong with one item: found by its index when creating, by its id when updating."""
+    """What was wrong with one item: found by its index when creating, by its id when updating or deleting."""
 
     id: NotRequired[str]
     index: NotRequired[int]
     severity: str
     message: str
+
+
+class DeletedJson(TypedDict):
+    """What was deleted."""
+
+    id: str
 
 
 class Patch(Struct, rename="camel", frozen=True):
@@ -101,10 +111,7 @@ class Resource(Generic[Row]):
         """Change the row of each item that is a valid `type_`, under the row's lock."""
 
         def change(item: Any) -> Any:
-            row = self._live().select_for_update(of=("self",), no_key=True).filter(id=parse_id(item.id)).first()
-            if row is None:
-                raise not_found(f"{self.what} by ID", item.id)
-            return self.render(update(row, item))
+            return self.render(update(self._lock(item.id), item))
 
         updated, issues = [], []
         for index, raw in enumerate(_items(request)):
@@ -114,19 +121,46 @@ class Resource(Generic[Row]):
                 issues.append(_update_issue(raw, index, error.message))
         return Response({"updated": updated, "issues": issues})
 
+    def delete(self, request: Request) -> Response:
+        """Archive the rows whose ids the address names, one after the other, but for those that are in use."""
+
+        def put_away(id_: str) -> DeletedJson:
+            row = self._lock(id_)
+            archive(row=row)
+            return {"id": str(row.id)}
+
+        deleted, issues = [], []
+        for id_ in texts(request, "ids", most=ITEMS_MAX):
+            try:
+                deleted.append(attempt(partial(put_away, id_), self.wire_names))
+            except ApiError as error:
+                issues.append(IssueJson(id=id_, severity="error", message=error.message))
+        return Response({"deleted": deleted, "issues": issues})
+
+    def _lock(self, id_: str) -> Row:
+        """Return one row, locked. Raises ApiError."""
+        row = self._live().select_for_update(of=("self",), no_key=True).filter(id=parse_id(id_)).first()
+        if row is None:
+            raise not_found(f"{self.what} by ID", id_)
+        return row
+
     def _attempt(self, do: Callable[[Any], Any], raw: Raw, type_: type[Any]) -> Any:
-        """Do it for one item, in a transaction of its own. Raises ApiError with the sentence for the item's issue."""
-        item = read_part(raw, type_)
-        try:
-            with transaction.atomic():
-                return do(item)
-        except ValidationError as error:
-            raise invalid(_sentence(error, self.wire_names)) from error
-        except IntegrityError as error:
-            raise invalid("This collides with a change made at the same moment; read it again and retry.") from error
+        """Do it for one item of a body. Raises ApiError with the sentence for the item's issue."""
+        return attempt(partial(do, read_part(raw, type_)), self.wire_names)
 
     def _live(self) -> QuerySet[Row]:
         return self.rows.exclude(status=ConfigurationStatus.ARCHIVED)
+
+
+def attempt(do: Callable[[], Done], wire_names: Mapping[str, str] = WIRE_NAMES) -> Done:
+    """Return what `do` returns, in a transaction of its own. Raises ApiError with one sentence for what is wrong."""
+    try:
+        with transaction.atomic():
+            return do()
+    except ValidationError as error:
+        raise invalid(_sentence(error, wire_names)) from error
+    except IntegrityError as error:
+        raise invalid("This collides with a change made at the same moment; read it again and retry.") from error
 
 
 def parse_id(text: str, name: str = "id") -> UUID:
@@ -139,6 +173,8 @@ def parse_id(text: str, name: str = "id") -> UUID:
 
 def _items(request: Request) -> list[Raw]:
     items = read_body(request._request, list[Raw])
+    if not items:
+        raise invalid("The body must have at least 1 item.")
     if len(items) > ITEMS_MAX:
         raise invalid(f"The body must have at most {ITEMS_MAX} items.")
     return items

@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 from api.admin_api.boost_items import BoostItem, boost_keywords, render_boost_now
 from api.admin_api.level_items import LevelItem, level_keywords
 from api.admin_api.parts import BadgeItem, with_badge
-from api.admin_api.resources import PAGE, Patch, Resource, given_fields, inside
+from api.admin_api.resources import IDS, PAGE, DeletedJson, Patch, Resource, given_fields, inside
 from api.admin_api.trigger_items import TriggerItem, trigger_keywords
-from api.openapi import body_of, created_of, errors, json_of, updated_of
+from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
 from boosts.render import AdminBoostJson
 from boosts.services import create_live_boost
 from core.services import update_checked
@@ -97,6 +97,16 @@ class PointsSystemsView(APIView):
         return points_systems().update(
             request, SystemPatch, lambda row, item: update_checked(row, **with_badge(given_fields(item)))
         )
+
+    @extend_schema(
+        operation_id="admin_points_systems_delete",
+        summary="Delete points systems",
+        parameters=IDS,
+        responses={**deleted_of(DeletedJson), **errors(401, 422)},
+    )
+    def delete(self, request: Request) -> Response:
+        """Archive up to 100 points systems; their past stays, and the admin can restore them."""
+        return points_systems().delete(request)
 
 
 class PointsSystemView(APIView):

@@ -5,10 +5,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.admin_api.resources import PAGE, Resource
+from api.admin_api.resources import IDS, PAGE, DeletedJson, Resource
 from api.admin_api.systems import points_systems
 from api.admin_api.trigger_items import TriggerItem, TriggerPatch, trigger_keywords
-from api.openapi import body_of, created_of, errors, json_of, updated_of
+from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
 from points.models import PointsTrigger
 from points.render_admin import PARTS as TRIGGER_PARTS
 from points.render_admin import AdminTriggerJson, render_admin_trigger
@@ -62,6 +62,16 @@ class TriggersView(APIView):
             return update_trigger(trigger=trigger, **trigger_keywords(item))
 
         return _triggers(system_id).update(request, TriggerPatch, update)
+
+    @extend_schema(
+        operation_id="admin_points_triggers_delete",
+        summary="Delete triggers",
+        parameters=IDS,
+        responses={**deleted_of(DeletedJson), **errors(401, 404, 422)},
+    )
+    def delete(self, request: Request, system_id: str) -> Response:
+        """Archive up to 100 triggers; their past stays, and the admin can restore them."""
+        return _triggers(system_id).delete(request)
 
 
 class TriggerView(APIView):
