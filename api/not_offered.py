@@ -14,7 +14,7 @@ NOT_OFFERED: Final = (
     (r"v1/users/.+/wrapped", "Wrapped"),
     (r"v1/users/.+/leaderboards/[^/]+", "The leaderboards API"),
     (r"admin-api/v1/leaderboards(/.*)?", "The leaderboards API"),
-    (r"admin-api/v1/streaks/.*", "Streak administration"),
+    (r"admin-api/v1/streaks/(?!settings$).*", "Streak administration"),
     (r"admin-api/v1/application-api-keys(/.*)?", "The application keys API"),
     (r"admin-api/v1/tenants(/.*)?", "The tenants API"),
     (r"admin-api/v1/environments(/.*)?", "The environments API"),

@@ -11,8 +11,8 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin, TabularInline
 
 from core.admin import ConfigurationForm, kept_rows
-from core.models import ConfigurationStatus
 from streaks.models import StreakMetric, StreakSettings
+from streaks.services import check_metrics
 
 EXPLANATION = (
     "A streak grows by one in each period in which a user does enough, by their own calendar, and ends with the first "
@@ -25,13 +25,13 @@ class MetricFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # Django
     """The metrics that count."""
 
     def clean(self) -> None:
-        """Refuse a metric that is archived: nobody can report it."""
+        """Refuse what the Admin API refuses, in the same words."""
+        if not any(self.errors):
+            try:
+                check_metrics([row["metric"] for row in kept_rows(self)])
+            except ValidationError as error:
+                raise ValidationError(error.messages) from error
         super().clean()
-        if any(self.errors):
-            return
-        for row in kept_rows(self):
-            if row["metric"].status == ConfigurationStatus.ARCHIVED:
-                raise ValidationError(f"«{row['metric']}» is archived: restore it first, or choose another metric.")
 
 
 class MetricInline(TabularInline):

@@ -617,7 +617,7 @@ def test_the_streak_settings_refuse_what_cannot_be(operator: Client, game: Game)
     archive(row=game.flashcards)
     for form, sentence in (
         (streak_form((game.lessons, "0")), "must be greater than 0."),
-        (streak_form((game.lessons, "1"), (game.lessons, "2")), "duplicate"),
+        (streak_form((game.lessons, "1"), (game.lessons, "2")), "Each metric can be named only once."),
         (streak_form((game.flashcards, "1")), "«Flashcards flipped» is archived: restore it first"),
     ):
         assert sentence in text_of(operator.post(url, form))

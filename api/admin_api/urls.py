@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from api.admin_api import achievements, attributes, boosts, levels, metrics, systems, triggers
+from api.admin_api import achievements, attributes, boosts, levels, metrics, streaks, systems, triggers
 
 urlpatterns = [
     path("achievements", achievements.AchievementsView.as_view()),
@@ -19,4 +19,5 @@ urlpatterns = [
     path("points/<str:system_id>/levels/<str:id>", levels.LevelView.as_view()),
     path("points/<str:system_id>/triggers", triggers.TriggersView.as_view()),
     path("points/<str:system_id>/triggers/<str:id>", triggers.TriggerView.as_view()),
+    path("streaks/settings", streaks.StreakSettingsView.as_view()),
 ]
