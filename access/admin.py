@@ -1,58 +1,179 @@
-"""API keys in the admin."""
+"""Keys in the admin."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
+from django.utils.text import Truncator
+from rest_framework_api_key.crypto import KeyGenerator
+from unfold.decorators import action, display
+from unfold.paginator import InfinitePaginator
 
-from access.keys import generator
-from access.models import ApiKey
-from access.services import revoke_api_keys
-from core.admin import ConfigurationAdmin
+from access.keys import application_generator, generator
+from access.models import ApiKey, ApplicationKey, KeyUse
+from access.services import revoke_keys
+from core.admin import ConfigurationAdmin, LiveFilter, ask_first, back_to_list, dialog
+from core.models import ConfigurationStatus
+
+FINAL: Final = "Calls with it are refused from the next one on. That is final: a revoked key cannot be brought back."
 
 
-class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg] # Django's forms take no parameter at run time
-    """Makes the key when it is added; afterwards only its name can change."""
+class KeyForm(forms.ModelForm):  # type: ignore[type-arg] # Django's forms take no parameter at run time
+    """Makes the key when it is added."""
 
-    class Meta:
-        model = ApiKey
-        fields = ("name",)
+    generator: ClassVar[KeyGenerator] = generator
 
     def clean(self) -> dict[str, Any]:
         """Make the key, whose text lives on the instance until it was shown."""
         if self.instance._state.adding:
-            self.instance.text, self.instance.prefix, self.instance.hashed_key = generator.generate()
+            self.instance.text, self.instance.prefix, self.instance.hashed_key = self.generator.generate()
         return super().clean() or {}
 
 
-@admin.register(ApiKey)
-class ApiKeyAdmin(ConfigurationAdmin):
-    """API keys: shown once, then only their prefix."""
+class RevokedFilter(LiveFilter):
+    """Hides what is revoked, unless it is asked for. Asks for one status, which an index with the order serves."""
 
-    form = ApiKeyForm
-    list_display = ("name", "shown_prefix", "shown_status", "created")
-    search_fields = ("name", "prefix")
+    title = "revoked"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        """Offer to see only what is revoked, or all."""
+        return (("only", "Only revoked"), ("with", "With revoked"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return what was asked for."""
+        if self.value() == "with":
+            return queryset
+        revoked = self.value() == "only"
+        return queryset.filter(status=ConfigurationStatus.ARCHIVED if revoked else ConfigurationStatus.ACTIVE)
+
+
+class KeyAdmin(ConfigurationAdmin):
+    """Keys of either kind: shown once, then only how they begin, and when they were last used."""
+
+    list_filter = (RevokedFilter,)
     actions = ("revoke_selected",)
+    actions_row = ("revoke_one",)
+    actions_detail = actions_row
+    offered_in = {"revoke_one": (ConfigurationStatus.ACTIVE,)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Bring along when each was last used."""
+        last_used = KeyUse.objects.filter(key_id=OuterRef("id")).values("last_used")
+        keys: QuerySet[Any] = super().get_queryset(request).annotate(last_used=Subquery(last_used))
+        return keys
 
     @admin.display(description="Begins with", ordering="prefix")
-    def shown_prefix(self, key: ApiKey) -> str:
+    def shown_prefix(self, key: ApiKey | ApplicationKey) -> str:
         """Show how the key begins."""
         return f"{key.prefix}…"
+
+    @display(description="Status", label={"Active": "success", "Revoked": "danger"}, ordering="status")
+    def shown_status(self, row: ApiKey | ApplicationKey) -> str:
+        """Show whether the key is valid."""
+        return "Active" if row.status == ConfigurationStatus.ACTIVE else "Revoked"
+
+    @admin.display(description="Last used", empty_value="never")
+    def shown_last_used(self, key: Any) -> Any:
+        """Show when the key was last used, to about a minute."""
+        return key.last_used
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """Show the new key, this once."""
         text = format_html(
-            "Your new API key, shown only this once: <code id='new-api-key' class='select-all'>{}</code>", obj.text
+            "Your new {}, shown only this once: <code id='new-api-key' class='select-all'>{}</code>",
+            self.opts.verbose_name,
+            obj.text,
         )
         messages.warning(request, text)
         response: HttpResponse = self.response_post_save_add(request, obj)
         return response
 
     @admin.action(description="Revoke", permissions=["change"])
-    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        """Revoke the keys for good."""
-        count = revoke_api_keys(keys=queryset)
-        messages.success(request, f"{count} revoked: calls with them are refused from now on.")
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Revoke the keys for good, once the operator has been told that it is."""
+        rows = [(key, "") for key in queryset if self.is_offered("revoke_one", key)]
+        page = ask_first(request, self, "Revoke these keys?", FINAL, "Revoke", rows) if rows else None
+        if page is None:
+            self._revoke(request, queryset)
+        return page
+
+    @action(
+        description="Revoke",
+        icon="block",
+        permissions=["change"],
+        dialog=dialog("Revoke this key?", FINAL, "Revoke"),
+    )
+    def revoke_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+        """Revoke one key for good."""
+        self._revoke(request, self.model._default_manager.filter(id=object_id))
+        return back_to_list(request, self.model)
+
+    def _revoke(self, request: HttpRequest, keys: QuerySet[Any]) -> None:
+        if count := revoke_keys(keys=keys):
+            messages.success(request, f"{count} revoked: calls with them are refused from now on.")
+        else:
+            messages.warning(request, "Nothing to revoke: none of them is active.")
+
+
+class ApiKeyForm(KeyForm):
+    """Asks for the name, which can change later."""
+
+    class Meta:
+        model = ApiKey
+        fields = ("name",)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(KeyAdmin):
+    """The keys of products' backends."""
+
+    form = ApiKeyForm
+    list_display = ("name", "shown_prefix", "shown_status", "created", "shown_last_used")
+    search_fields = ("name", "prefix")
+
+
+class ApplicationKeyForm(KeyForm):
+    """Asks for the user."""
+
+    generator = application_generator
+
+    class Meta:
+        model = ApplicationKey
+        fields = ("external_id",)
+
+
+@admin.register(ApplicationKey)
+class ApplicationKeyAdmin(KeyAdmin):
+    """The keys of single users, of which there may be millions."""
+
+    form = ApplicationKeyForm
+    empty_hint = "An application key lets an app on a user's own device do that user's operations, and no others."
+    list_display = ("shown_user", "shown_prefix", "shown_status", "created", "shown_last_used")
+    search_fields = ("external_id", "prefix")
+    search_help_text = "Search by the beginning of the user's ID or of the key"
+    # Ids are in time order: the newest first. Counting all of them, to select them too, takes too long.
+    ordering = ("-id",)
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    list_disable_select_all = True
+
+    @display(description="User ID", ordering="external_id")
+    def shown_user(self, key: ApplicationKey) -> str:
+        """Show as much of the ID as leaves room for the rest; all of it is there to point at."""
+        return format_html("<span title='{}'>{}</span>", key.external_id, Truncator(key.external_id).chars(48))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[ApplicationKey], search_term: str
+    ) -> tuple[QuerySet[ApplicationKey], bool]:
+        """Find by how the user's id or the key begins, which their indexes serve."""
+        if not search_term:
+            return queryset, False
+        return queryset.filter(Q(external_id__startswith=search_term) | Q(prefix__startswith=search_term)), False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse for one key: there is nothing to change but to revoke it."""
+        return super().has_change_permission(request, obj) and not isinstance(obj, ApplicationKey)

@@ -1,8 +1,14 @@
-"""API keys."""
+"""API keys: of a product's backend, and of one user's application."""
 
+from typing import Final
+
+from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
+from django.db.models import Q
 
 from core.models import NAME_LENGTH_MAX, Configuration
+
+USER_ID_LENGTH_MAX: Final = 255
 
 
 class ApiKey(Configuration):
@@ -20,3 +26,47 @@ class ApiKey(Configuration):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class ApplicationKey(Configuration):
+    """A key for one user of the product: it may do that user's operations alone. Revoking it archives it.
+
+    It is not part of the rule book, since there may be one for every user. The user is named by the product's id,
+    without a reference: a key can be there before the user is known.
+    """
+
+    # The "C" collation lets searches for how it begins use the index.
+    external_id = models.CharField(
+        "user ID",
+        max_length=USER_ID_LENGTH_MAX,
+        db_collation="C",
+        validators=[ProhibitNullCharactersValidator(message="must not contain the NUL character.")],
+        help_text="The product's id of the one user whom the key is for. The user need not be known yet.",
+    )
+    prefix = models.CharField(max_length=12, db_collation="C", editable=False)
+    hashed_key = models.CharField(max_length=150, editable=False)
+
+    class Meta:
+        verbose_name = "application key"
+        constraints = (
+            models.UniqueConstraint(fields=("prefix",), name="access_applicationkey_prefix_unique"),
+            models.CheckConstraint(condition=~Q(external_id=""), name="access_applicationkey_external_id_not_empty"),
+        )
+        indexes = (
+            models.Index(fields=("external_id", "id"), name="access_applicationkey_of_user"),
+            # Lists show the newest first, of one status.
+            models.Index(fields=("status", "id"), name="access_applicationkey_newest"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.external_id} ({self.prefix}…)"
+
+
+class KeyUse(models.Model):
+    """When a key of either kind was last used, to about a minute. Apart from the keys: noting it changes no rule."""
+
+    key_id = models.UUIDField(primary_key=True, editable=False)
+    last_used = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.key_id}: {self.last_used}"

@@ -18,6 +18,7 @@ from api.errors import invalid, rejection
 from api.lookups import find_metric, find_system, find_user
 from api.openapi import body_of, errors, json_of, whole_number_parameter
 from api.parameters import whole_number
+from api.scope import check_user
 from boosts.store import read_phases
 from engine.inputs import IdentifyInput
 from engine.outcomes import Accepted, Rejected
@@ -52,6 +53,7 @@ class UsersView(APIView):
     def post(self, request: Request) -> Response:
         """Make a user known, or change one who is; only the fields given change."""
         body = read_body(request._request, IdentifiedUser)
+        check_user(caller(request).key, body.id)
         return Response(_identify(request, user_changes(body.id, body)), status=201)
 
 

@@ -1,4 +1,4 @@
-"""Who calls: the `X-API-KEY` header, checked against the rule book, so without a query of its own."""
+"""Who calls: the `X-API-KEY` header. A backend's key is part of the rule book, so it costs no query of its own."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -8,26 +8,34 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from access.keys import KeyRule, find_key
+from access.keys import KeyRule, find_key, is_application_key
+from access.store import note_use, read_application_key, recall_application_key
 from api.errors import ApiError
 from engine.rule_book import cached_rule_book, current_rule_book
 
 
 @dataclass(frozen=True)
 class ApiClient:
-    """A product's backend, by the key that it sent."""
+    """A product's backend, or the application of one user, by the key that it sent."""
 
     key: KeyRule
     is_authenticated: bool = True
 
 
 def authenticate_event(request: HttpRequest) -> KeyRule:
-    """Return the caller's key by the cached rule book; the pipeline checks it again by the newest. Raises ApiError."""
+    """Return the caller's key as this process knows it; the pipeline checks it again. Raises ApiError."""
     text = _key_text(request)
-    key = find_key(cached_rule_book().keys, text) or find_key(current_rule_book().keys, text)
-    if key is None:
-        raise ApiError(401, "This API key is not known, or was revoked.")
-    return key
+    if is_application_key(text):
+        return _let_in(recall_application_key(text))
+    return _let_in(find_key(cached_rule_book().keys, text) or find_key(current_rule_book().keys, text))
+
+
+def authenticate(request: HttpRequest) -> KeyRule:
+    """Return the caller's key as it is now, by one query. Raises ApiError."""
+    text = _key_text(request)
+    if is_application_key(text):
+        return _let_in(read_application_key(text))
+    return _let_in(find_key(current_rule_book().keys, text))
 
 
 def _key_text(request: HttpRequest) -> str:
@@ -37,15 +45,20 @@ def _key_text(request: HttpRequest) -> str:
     return text
 
 
+def _let_in(key: KeyRule | None) -> KeyRule:
+    """Return the key and note that it was used. Raises ApiError where there is none."""
+    if key is None:
+        raise ApiError(401, "This API key is not known, or was revoked.")
+    note_use(key.id)
+    return key
+
+
 class ApiKeyAuthentication(BaseAuthentication):
-    """The same for Django REST framework, always by the newest rule book."""
+    """The same for Django REST framework."""
 
     def authenticate(self, request: Request) -> tuple[ApiClient, None]:
         """Return the caller. Raises ApiError."""
-        key = find_key(current_rule_book().keys, _key_text(request._request))
-        if key is None:
-            raise ApiError(401, "This API key is not known, or was revoked.")
-        return ApiClient(key), None
+        return ApiClient(authenticate(request._request)), None
 
     def authenticate_header(self, _: Request) -> str:
         """Name the scheme, so that the answer is 401 and not 403."""

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from msgspec import Raw
 
-from api.authentication import authenticate_event
+from api.authentication import authenticate, authenticate_event
 from api.bodies import (
     BatchedEvent,
     EventBody,
@@ -20,6 +20,7 @@ from api.bodies import (
 )
 from api.errors import STATUS_OF_REASON, ApiError, invalid, rejection
 from api.http import json_response
+from api.scope import check_user, refuse_application_key
 from core.refusal import Refusal
 from engine.decide import check_event
 from engine.inputs import EventInput
@@ -46,6 +47,7 @@ def event(request: HttpRequest, key: str) -> HttpResponse:
         raise ApiError(405, f'Method "{request.method}" not allowed.')
     api_key = authenticate_event(request)
     body = read_body(request, EventBody)
+    check_user(api_key, body.user.id)
     given = EventInput(
         user=user_changes(body.user.id, body.user, root="user."),
         metric_key=key,
@@ -68,7 +70,7 @@ def batch(request: HttpRequest) -> HttpResponse:
     """Accept up to 1,000 events for the background, all or none: 202 once they are stored."""
     if request.method != "POST":
         raise ApiError(405, f'Method "{request.method}" not allowed.')
-    authenticate_event(request)
+    refuse_application_key(authenticate(request))
     items = read_body(request, list[Raw], size_max=BATCH_BYTES_MAX)
     if not 1 <= len(items) <= BATCH_MAX:
         raise invalid(f"The body must have 1 to {BATCH_MAX:,} events.")

@@ -9,7 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, ge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from api.authentication import authenticate_event
+from api.authentication import authenticate
+from api.scope import refuse_application_key
 from engine import queue
 
 BEARER: Final = "Bearer "
@@ -34,7 +35,7 @@ def gauges(request: HttpRequest) -> HttpResponse:
     credentials = request.META.get("HTTP_AUTHORIZATION", "")
     if credentials.startswith(BEARER):
         request.META["HTTP_X_API_KEY"] = credentials.removeprefix(BEARER)
-    authenticate_event(request)
+    refuse_application_key(authenticate(request))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(QueueCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -5,7 +5,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, re_path
 
-from api.authentication import authenticate_event
+from api.authentication import authenticate
 from api.errors import ApiError
 
 NOT_OFFERED: Final = (
@@ -15,7 +15,6 @@ NOT_OFFERED: Final = (
     (r"v1/users/.+/leaderboards/[^/]+", "The leaderboards API"),
     (r"admin-api/v1/leaderboards(/.*)?", "The leaderboards API"),
     (r"admin-api/v1/streaks/(?!settings$).*", "Streak administration"),
-    (r"admin-api/v1/application-api-keys(/.*)?", "The application keys API"),
     (r"admin-api/v1/tenants(/.*)?", "The tenants API"),
     (r"admin-api/v1/environments(/.*)?", "The environments API"),
     (r"admin-api/v1/settings(/.*)?", "The settings API"),
@@ -24,7 +23,7 @@ NOT_OFFERED: Final = (
 
 def not_offered(request: HttpRequest, *_: str, what: str, **__: str) -> HttpResponse:
     """Answer that Pointsmith does not have this part of the contract."""
-    authenticate_event(request)
+    authenticate(request)
     raise ApiError(404, f"{what} is not offered by Pointsmith.")
 
 

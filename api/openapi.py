@@ -33,9 +33,12 @@ _COMPONENTS: Final[dict[str, Any]] = {
 _ERRORS: Final = {
     400: "The body is not readable JSON.",
     401: "The key is missing, unknown or revoked.",
+    403: "The key is an application key, and this is not an operation of its user.",
     404: "It does not exist.",
     422: "The request is not valid.",
 }
+_OF_ANY_KEY: Final = (403,)
+"""What every operation can answer that needs a key."""
 
 
 def schema_of(type_: Any) -> dict[str, Any]:
@@ -68,9 +71,11 @@ def json_of(type_: Any, description: str = "") -> OpenApiResponse:
 
 
 def errors(*statuses: int) -> dict[int, OpenApiResponse]:
-    """Return the errors that an operation can answer, for `extend_schema`."""
+    """Return the errors that an operation can answer beyond those of any key, for `extend_schema`."""
     reference = {"$ref": "#/components/schemas/Error"}
-    return {status: OpenApiResponse(reference, description=_ERRORS[status]) for status in statuses}
+    return {
+        status: OpenApiResponse(reference, description=_ERRORS[status]) for status in sorted({*statuses, *_OF_ANY_KEY})
+    }
 
 
 def created_of(type_: Any) -> dict[int, OpenApiResponse]:

@@ -25,6 +25,7 @@ from api.errors import rejection
 from api.lookups import find_system, find_user
 from api.openapi import body_of, errors, json_of, whole_number_parameter
 from api.parameters import attribute_values, flag, texts, whole_number
+from api.scope import check_user
 from boosts.render import render_boost
 from boosts.rules import BoostPhase
 from boosts.store import read_boosts, read_boosts_of
@@ -91,6 +92,7 @@ class StreaksView(APIView):
     def get(self, request: Request) -> Response:
         """Return the streak of each user asked for, in that order; one who is not known has none."""
         ids = texts(request, "userIds", most=USERS_MAX)
+        check_user(caller(request).key, *ids)
         streaks = read_streaks(list(EndUser.objects.filter(external_id__in=ids)), timezone.now())
         return Response([render_bulk_streak(id_, streaks.get(id_, Streak())) for id_ in ids])
 
@@ -129,6 +131,7 @@ class CompleteView(APIView):
     def post(self, request: Request, key: str) -> Response:
         """Complete an achievement of type `api` for a user; again, and the answer is the first's without points."""
         body = read_body(request._request, CompletionBody)
+        check_user(caller(request).key, body.user.id)
         changes = user_changes(body.user.id, body.user, root="user.")
         processed = process([CompleteInput(changes, key, api_key_id=caller(request).key.id)])
         outcome = processed.outcomes[0]

@@ -39,6 +39,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "separator": True,
             "items": [
                 _link("API keys", "key", "admin:access_apikey_changelist"),
+                _link("Application keys", "phonelink_lock", "admin:access_applicationkey_changelist"),
                 _link("Operators", "badge", "admin:auth_user_changelist"),
                 _link("Groups", "shield_person", "admin:auth_group_changelist"),
                 _link("API reference", "menu_book", "docs"),

@@ -34,8 +34,9 @@ class UserState:
 
     `totals` has, by metric id and event filter, every total of the metrics that the inputs are of; `balances` is by
     system id; `events` are the ids of stored events by metric id and idempotency key; `openings` the ids of the metrics
-    with an opening balance; `completions` are by achievement id; `boosts` are this user's alone; `computed` are the
-    totals (metric id, filter) that are stored nowhere yet. `known` is false for a user of whom no input was accepted.
+    with an opening balance; `completions` are by achievement id; `boosts` are this user's alone; `key_ids` are those of
+    this user's application keys that the inputs came with and that are valid; `computed` are the totals (metric id,
+    filter) that are stored nowhere yet. `known` is false for a user of whom no input was accepted yet.
     """
 
     user: User
@@ -47,6 +48,7 @@ class UserState:
     streak: Streak = Streak()  # noqa: RUF009 - frozen, and nothing changes its empty amounts
     completions: Mapping[str, Completion] = field(default_factory=dict)
     boosts: tuple[BoostRule, ...] = ()
+    key_ids: frozenset[str] = frozenset()
     computed: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -55,7 +57,7 @@ def decide(
 ) -> tuple[UserState, Outcome]:
     """Return the user's new state and what became of the input; one refused or replayed leaves the state as it was."""
     try:
-        _check_key(rules, given)
+        _check_key(rules, state, given)
         return _decide(rules, state, given, at, new_id)
     except Refusal as refusal:
         return state, Rejected(refusal.reason, refusal.message)
@@ -77,8 +79,10 @@ def _decide(
     return _decide_backdate(rules, state, given, at, new_id)
 
 
-def _check_key(rules: Rules, given: Input) -> None:
-    if given.api_key_id is not None and given.api_key_id not in rules.key_ids:
+def _check_key(rules: Rules, state: UserState, given: Input) -> None:
+    """Refuse a key that is neither a backend's nor this user's: one that is another user's, too."""
+    key = given.api_key_id
+    if key is not None and key not in rules.key_ids and key not in state.key_ids:
         raise Refusal(RefusalReason.UNAUTHENTICATED, "This API key was revoked.")
 
 

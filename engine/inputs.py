@@ -14,7 +14,7 @@ class EventInput:
     """An event of one user. `value` is a multiple of 10^-9 below 10^15 in size.
 
     `at` is when it happened; None means once the user's lock is held. `api_key_id` is the key that sent it, checked
-    again against the newest rule book; None is the server itself.
+    again once the lock is held; None is the server itself.
     """
 
     user: UserChanges

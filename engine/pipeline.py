@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from access import store as access_store
 from achievements import store as achievements_store
 from achievements.rules import Completion
 from boosts import store as boosts_store
@@ -75,6 +76,7 @@ _LOAD: Final = f"SELECT ({REVISION}), " + ", ".join(
         streaks_store.LOAD,
         achievements_store.LOAD_COMPLETIONS,
         boosts_store.LOAD_OF_USERS,
+        access_store.LOAD_APPLICATION_KEYS,
     )
 )
 
@@ -97,7 +99,10 @@ def _load(
 
 
 def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> list[str]:
-    """Return the parameters of _LOAD, one for each store: the users, or the totals and keys of theirs that matter."""
+    """Return the parameters of _LOAD, one for each store: the users, or the totals and keys of theirs that matter.
+
+    API keys that the book does not know are looked for among the application keys.
+    """
     totals, keys = set(), set()
     for given in inputs:
         user = given.user.external_id
@@ -109,6 +114,7 @@ def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> list[str]:
         ):
             keys.add((user, metric.id, given.idempotency_key))
     external_ids = encode_text(_external_ids(inputs))
+    api_keys = {given.api_key_id for given in inputs if given.api_key_id is not None} - book.rules.key_ids
     return [
         external_ids,
         encode_text([{"external_id": user, "metric_id": id_, "filter": each} for user, id_, each in totals]),
@@ -118,6 +124,7 @@ def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> list[str]:
         external_ids,
         external_ids,
         external_ids,
+        encode_text(list(api_keys)),
     ]
 
 
@@ -142,6 +149,7 @@ def _states(
     streaks: str,
     completions: str,
     boosts: str,
+    api_keys: str,
 ) -> dict[str, UserState]:
     totals_of: dict[str, dict[str, dict[str, Total]]] = defaultdict(lambda: defaultdict(dict))
     computed: dict[str, set[tuple[str, str]]] = defaultdict(set)
@@ -165,6 +173,7 @@ def _states(
     for external_id, boost in boosts_store.decode_boosts(boosts):
         boosts_of[external_id] += (boost,)
     streak_of = streaks_store.decode_streaks(streaks)
+    keys_of = access_store.decode_application_keys(api_keys)
     return {
         id_: UserState(
             user=user,
@@ -176,6 +185,7 @@ def _states(
             streak=streak_of.get(id_, Streak()),
             completions=completions_of[id_],
             boosts=boosts_of[id_],
+            key_ids=keys_of.get(id_, frozenset()),
             computed=frozenset(computed[id_]),
         )
         for user in users_store.decode_users(users)

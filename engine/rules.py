@@ -20,7 +20,7 @@ NO_TRIGGERS: Final[TriggersByFilter] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The rules at one revision. Metrics are found by key, all else by id; `key_ids` are the API keys that are valid.
+    """The rules at one revision. Metrics are found by key, all else by id; `key_ids` are the backends' valid keys.
 
     `achievements` are active or locked. `metric_achievements` are what an event of a metric can complete, by the
     metric's id; `other_achievements` what an event of any other can: those of streaks and of achievements, and those

@@ -206,7 +206,10 @@ def test_an_api_key_is_shown_once_works_and_stops_when_revoked(operator: Client,
     assert backend.event("alice").status_code == 201
     assert found[1] not in operator.get("/admin/access/apikey/").content.decode()
     key = ApiKey.objects.get()
-    operator.post("/admin/access/apikey/", {"action": "revoke_selected", "_selected_action": str(key.id)})
+    form = {"action": "revoke_selected", "_selected_action": str(key.id)}
+    assert "That is final" in text_of(operator.post("/admin/access/apikey/", form))
+    assert backend.event("alice").status_code == 201
+    operator.post("/admin/access/apikey/", form | {"confirmed": "yes"})
     assert backend.event("alice").status_code == 401
     assert backend.get("/v1/users/alice").status_code == 401
 

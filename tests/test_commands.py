@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from achievements.models import Achievement, Completion
@@ -20,7 +20,7 @@ from levels.models import Level
 from metrics.models import Event
 from points.models import PointsAward, PointsSystem
 from streaks.models import Streak
-from tests.conftest import Api
+from tests.conftest import Api, Game
 from users.models import EndUser
 
 ROOT = Path(settings.BASE_DIR)
@@ -32,6 +32,20 @@ def test_create_api_key_prints_the_key_alone_on_the_last_line() -> None:
     call_command("create_api_key", "study app", "--admin", stdout=out, stderr=io.StringIO())
     key = out.getvalue().splitlines()[-1]
     assert Api(key).get("/v1/users/alice").status_code == 404
+
+
+@pytest.mark.django_db
+def test_create_api_key_makes_a_key_for_one_user(game: Game) -> None:
+    out = io.StringIO()
+    call_command("create_api_key", "alice", "--user", stdout=out, stderr=io.StringIO())
+    app = Api(out.getvalue().splitlines()[-1])
+    assert app.event("alice").status_code == 201
+    assert app.event("bob").status_code == 403
+    with pytest.raises(CommandError, match="at most 255 characters"):
+        call_command("create_api_key", "x" * 256, "--user")
+    for kinds in ((), ("--admin", "--user")):
+        with pytest.raises(CommandError):
+            call_command("create_api_key", "alice", *kinds)
 
 
 @pytest.mark.django_db(transaction=True)

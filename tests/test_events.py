@@ -9,7 +9,7 @@ import time_machine
 from django.utils import timezone
 
 from access.models import ApiKey
-from access.services import revoke_api_keys
+from access.services import revoke_keys
 from core.services import archive, create_checked, update_checked
 from metrics.models import Event, Metric, MetricTotal
 from points.models import PointsAward, PointsBalance, PointsSystem, PointsTrigger
@@ -653,7 +653,7 @@ def test_an_archived_attribute_is_refused_from_the_next_event(api: Api, game: Ga
 
 def test_a_revoked_key_is_refused_with_the_next_event(api: Api, game: Game) -> None:
     api.event("alice")
-    revoke_api_keys(keys=ApiKey.objects.all())
+    revoke_keys(keys=ApiKey.objects.all())
     answer = api.event("alice")
     assert answer.status_code == 401
     assert list(answer.json()) == ["error"]

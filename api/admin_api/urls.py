@@ -2,11 +2,22 @@
 
 from django.urls import path
 
-from api.admin_api import achievements, attributes, boosts, levels, metrics, streaks, systems, triggers
+from api.admin_api import (
+    achievements,
+    application_keys,
+    attributes,
+    boosts,
+    levels,
+    metrics,
+    streaks,
+    systems,
+    triggers,
+)
 
 urlpatterns = [
     path("achievements", achievements.AchievementsView.as_view()),
     path("achievements/<str:id>", achievements.AchievementView.as_view()),
+    path("application-api-keys", application_keys.ApplicationKeysView.as_view()),
     path("attributes", attributes.AttributesView.as_view()),
     path("attributes/<str:id>", attributes.AttributeView.as_view()),
     path("metrics", metrics.MetricsView.as_view()),
