@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from access.keys import KeyRule, find_key, is_application_key
 from access.store import note_use, read_application_key, recall_application_key
 from api.errors import ApiError
+from api.rate_limits import check_rate
 from engine.rule_book import cached_rule_book, current_rule_book
 
 
@@ -46,10 +47,11 @@ def _key_text(request: HttpRequest) -> str:
 
 
 def _let_in(key: KeyRule | None) -> KeyRule:
-    """Return the key and note that it was used. Raises ApiError where there is none."""
+    """Return the key and note that it was used. Raises ApiError where there is none, or it is used too often."""
     if key is None:
         raise ApiError(401, "This API key is not known, or was revoked.")
     note_use(key.id)
+    check_rate(key)
     return key
 
 

@@ -36,8 +36,9 @@ _ERRORS: Final = {
     403: "The key is an application key, and this is not an operation of its user.",
     404: "It does not exist.",
     422: "The request is not valid.",
+    429: "The key is used too often; `Retry-After` says in how many seconds to try again.",
 }
-_OF_ANY_KEY: Final = (403,)
+_OF_ANY_KEY: Final = (403, 429)
 """What every operation can answer that needs a key."""
 
 

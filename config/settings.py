@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
+from config.rate_limit import read_rate_limit
 from config.secret_key import development_secret_key
 from core.embedded_postgres import EmbeddedPostgres
 
@@ -206,6 +207,11 @@ STORAGES = {
 # --- API -------------------------------------------------------------------------------------------------------------
 # The API's limit, and the admin's but for uploaded files.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+# How often each key may call; None for no limit.
+RATE_LIMIT_ADMIN_KEY = read_rate_limit("RATE_LIMIT_ADMIN_KEY", env.str("RATE_LIMIT_ADMIN_KEY", default=""))
+RATE_LIMIT_APPLICATION_KEY = read_rate_limit(
+    "RATE_LIMIT_APPLICATION_KEY", env.str("RATE_LIMIT_APPLICATION_KEY", default="")
+)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated", "api.scope.InScope"],

@@ -89,6 +89,8 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "no public address": ({"PUBLIC_URL": ""}, "PUBLIC_URL"),
     "an address without encryption": ({"PUBLIC_URL": "http://points.example.com"}, "PUBLIC_URL"),
     "debugging": ({"DEBUG": "true"}, "DEBUG"),
+    "a rate that is none": ({"RATE_LIMIT_ADMIN_KEY": "fast"}, "RATE_LIMIT_ADMIN_KEY must be one rate such as"),
+    "a rate of 0": ({"RATE_LIMIT_APPLICATION_KEY": "0/second"}, "RATE_LIMIT_APPLICATION_KEY must allow at least one"),
 }
 
 
