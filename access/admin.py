@@ -1,6 +1,7 @@
 """Keys in the admin."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from django import forms
@@ -19,7 +20,7 @@ from access.services import revoke_keys
 from core.admin import ConfigurationAdmin, LiveFilter, ask_first, back_to_list, dialog
 from core.models import ConfigurationStatus
 
-FINAL: Final = "Calls with it are refused from the next one on. That is final: a revoked key cannot be brought back."
+FINAL: Final = "Calls with a revoked key are refused from the next one on. That is final: it cannot be brought back."
 
 
 class KeyForm(forms.ModelForm):  # type: ignore[type-arg] # Django's forms take no parameter at run time
@@ -59,6 +60,12 @@ class KeyAdmin(ConfigurationAdmin):
     actions_row = ("revoke_one",)
     actions_detail = actions_row
     offered_in = {"revoke_one": (ConfigurationStatus.ACTIVE,)}
+    readonly_fields = ("shown_prefix", "shown_status", "created", "shown_last_used")
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[str]:
+        """Show of a key that was made all that is known of it."""
+        asked = tuple(self.form.base_fields)
+        return (*asked, *self.readonly_fields) if obj else asked
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Bring along when each was last used."""
@@ -76,15 +83,15 @@ class KeyAdmin(ConfigurationAdmin):
         """Show whether the key is valid."""
         return "Active" if row.status == ConfigurationStatus.ACTIVE else "Revoked"
 
-    @admin.display(description="Last used", empty_value="never")
-    def shown_last_used(self, key: Any) -> Any:
+    @admin.display(description="Last used")
+    def shown_last_used(self, key: Any) -> datetime | str:
         """Show when the key was last used, to about a minute."""
-        return key.last_used
+        return key.last_used or "never"
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """Show the new key, this once."""
         text = format_html(
-            "Your new {}, shown only this once: <code id='new-api-key' class='select-all'>{}</code>",
+            "Your new {}, shown only this once: <code id='new-api-key' class='break-words select-all'>{}</code>",
             self.opts.verbose_name,
             obj.text,
         )
@@ -152,7 +159,7 @@ class ApplicationKeyAdmin(KeyAdmin):
 
     form = ApplicationKeyForm
     empty_hint = "An application key lets an app on a user's own device do that user's operations, and no others."
-    list_display = ("shown_user", "shown_prefix", "shown_status", "created", "shown_last_used")
+    list_display = ("shown_user", "shown_prefix", "shown_status", "shown_created", "shown_last_used")
     search_fields = ("external_id", "prefix")
     search_help_text = "Search by the beginning of the user's ID or of the key"
     # Ids are in time order: the newest first. Counting all of them, to select them too, takes too long.
@@ -165,6 +172,11 @@ class ApplicationKeyAdmin(KeyAdmin):
     def shown_user(self, key: ApplicationKey) -> str:
         """Show as much of the ID as leaves room for the rest; all of it is there to point at."""
         return format_html("<span title='{}'>{}</span>", key.external_id, Truncator(key.external_id).chars(48))
+
+    @admin.display(description="Created", ordering="id")
+    def shown_created(self, key: ApplicationKey) -> datetime:
+        """Show when the key was made, which is the order of the ids."""
+        return key.created
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ApplicationKey], search_term: str

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,4 +125,12 @@ def sdk(transactional_db: None, live_server: LiveServer) -> Iterator[TrophyApi]:
     _, key = create_api_key(name="SDK")
     environment = TrophyApiEnvironment(api=f"{live_server.url}/v1", admin=f"{live_server.url}/admin-api/v1")
     with httpx.Client() as client:
+        yield TrophyApi(api_key=key, environment=environment, max_retries=0, httpx_client=client)
+
+
+@contextmanager
+def other_caller(sdk: TrophyApi, key: str) -> Iterator[TrophyApi]:
+    """Give the SDK with another key, pointed at the same server."""
+    with httpx.Client() as client:
+        environment = sdk._client_wrapper.get_environment()
         yield TrophyApi(api_key=key, environment=environment, max_retries=0, httpx_client=client)

@@ -13,7 +13,7 @@ from achievements.services import create_achievement
 from api.middleware import API_PREFIXES
 from levels.services import create_level
 from metrics.models import Event
-from tests.conftest import Api, Game, make_game
+from tests.conftest import Api, Game, make_game, other_caller
 from tests.test_bad_input import contents
 from users.models import EndUser
 
@@ -184,17 +184,17 @@ def test_what_is_not_offered_is_not_offered_to_application_keys_either(game: Gam
 def test_the_sdk_raises_for_another_user(sdk: TrophyApi) -> None:
     make_game()
     key = create_application_key(external_id="alice")[1]
-    app = TrophyApi(api_key=key, environment=sdk._client_wrapper.get_environment(), max_retries=0)
-    assert app.metrics.event("lessons", user=UpsertedUser(id="alice"), value=1).total == 1
-    assert app.users.get("alice").id == "alice"
-    calls: list[Callable[[], Any]] = [
-        lambda: app.metrics.event("lessons", user=UpsertedUser(id="bob"), value=1),
-        lambda: app.users.get("bob"),
-        lambda: app.admin.metrics.list(),
-        lambda: app.admin.application_api_keys.delete(ids=SOME_ID),
-    ]
-    for call in calls:
-        with pytest.raises(ApiError) as raised:
-            call()
-        assert raised.value.status_code == 403
+    with other_caller(sdk, key) as app:
+        assert app.metrics.event("lessons", user=UpsertedUser(id="alice"), value=1).total == 1
+        assert app.users.get("alice").id == "alice"
+        calls: list[Callable[[], Any]] = [
+            lambda: app.metrics.event("lessons", user=UpsertedUser(id="bob"), value=1),
+            lambda: app.users.get("bob"),
+            lambda: app.admin.metrics.list(),
+            lambda: app.admin.application_api_keys.delete(ids=SOME_ID),
+        ]
+        for call in calls:
+            with pytest.raises(ApiError) as raised:
+                call()
+            assert raised.value.status_code == 403
     assert Event.objects.count() == 1
