@@ -237,6 +237,21 @@ def test_the_streak_settings_open_from_the_sidebar(admin_page: Page, game: Game)
     expect(admin_page.locator("#id_frequency")).to_have_value("weekly")
 
 
+def test_an_operator_makes_an_application_key_and_revokes_it(admin_page: Page, game: Game) -> None:
+    admin_page.get_by_role("link", name="Application keys").first.click()
+    admin_page.get_by_role("link", name="Add application key").click()
+    admin_page.fill("#id_external_id", "alice")
+    admin_page.get_by_role("button", name="Save", exact=True).click()
+    app = Api(admin_page.locator("#new-api-key").inner_text())
+    expect(admin_page.get_by_role("row", name="alice")).to_contain_text("never")
+    assert app.event("alice").status_code == 201
+    run_on_row(admin_page, "alice", "Revoke")
+    expect(admin_page.get_by_text("That is final")).to_be_visible()
+    admin_page.get_by_role("button", name="Revoke").click()
+    expect(admin_page.get_by_text("1 revoked")).to_be_visible()
+    assert app.event("alice").status_code == 401
+
+
 def test_the_api_reference_loads_without_any_other_server(page: Page, live_server: LiveServer) -> None:
     others: list[str] = []
     page.on(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from trophy import TrophyApi, UpsertedUser
 from trophy.core.api_error import ApiError
@@ -179,6 +180,14 @@ def test_what_is_not_offered_is_not_offered_to_application_keys_either(game: Gam
         assert answer.status_code == 404
         assert "is not offered by Pointsmith" in answer.json()["error"]
     assert app.get("/v1/nothing").status_code == 404
+
+
+def test_the_reference_says_of_every_operation_how_a_key_can_be_refused() -> None:
+    reference = Client().get("/docs/openapi.yaml", headers={"Accept": "application/vnd.oai.openapi+json"}).json()
+    operations = [operation for path in reference["paths"].values() for operation in path.values()]
+    assert len(operations) > 50
+    for operation in operations:
+        assert {"401", "403", "429"} <= operation["responses"].keys(), operation["operationId"]
 
 
 def test_the_sdk_raises_for_another_user(sdk: TrophyApi) -> None:
