@@ -20,7 +20,35 @@ from api.errors import ApiError
 logger = logging.getLogger(__name__)
 
 REDIS_S_MAX: Final = 0.5
-"""How long a request may wait for Redis to connect, and to answer."""
+"""How long a call may wait for Redis to connect, and to answer."""
+
+PAUSE_S: Final = 1
+"""For how long Redis is not asked again where it was away: not every call should wait, nor fill the log."""
+
+
+class CallCounter:
+    """Counts calls by key: in Redis for all processes together, without it for this process alone.
+
+    Two numbers a key, however high the rate is: the calls in the window before this one count in part.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self._limiter = SlidingWindowCounterRateLimiter(_redis(redis_url) if redis_url else MemoryStorage())
+        self._asks_again_at = 0.0
+
+    def count(self, rate: RateLimitItem, key_id: str) -> int:
+        """Count a call; return in how many seconds to try again: 0 where it is within the rate, or Redis is away."""
+        if time.monotonic() < self._asks_again_at:
+            return 0
+        try:
+            if self._limiter.hit(rate, key_id):
+                return 0
+            reset_time = self._limiter.get_window_stats(rate, key_id).reset_time
+        except RedisError as error:
+            self._asks_again_at = time.monotonic() + PAUSE_S
+            logger.warning("Redis does not answer, so no rate limit holds for %s s: %s", PAUSE_S, error)
+            return 0
+        return max(1, math.ceil(reset_time - time.time()))
 
 
 def check_rate(key: KeyRule) -> None:
@@ -28,36 +56,19 @@ def check_rate(key: KeyRule) -> None:
     rate = settings.RATE_LIMIT_ADMIN_KEY if key.external_id is None else settings.RATE_LIMIT_APPLICATION_KEY
     if rate is None:
         return
-    try:
-        retry_after_s = _count(rate, key.id)
-    except RedisError as error:
-        logger.warning("Redis does not answer, so no rate limit holds: %s", error)
-        return
-    if retry_after_s:
+    if retry_after_s := _counter(settings.REDIS_URL).count(rate, key.id):
         raise ApiError(429, f"Too many requests with this API key: at most {rate}.", retry_after_s=retry_after_s)
 
 
-def _count(rate: RateLimitItem, key_id: str) -> int:
-    """Return in how many seconds to try again, 0 where the call is within the rate. Raises RedisError."""
-    limiter = _limiter(settings.REDIS_URL)
-    if limiter.hit(rate, key_id):
-        return 0
-    return max(1, math.ceil(limiter.get_window_stats(rate, key_id).reset_time - time.time()))
-
-
 @cache
-def _limiter(redis_url: str) -> SlidingWindowCounterRateLimiter:
-    """Return what counts: for all processes in Redis, without it for this process alone.
+def _counter(redis_url: str) -> CallCounter:
+    return CallCounter(redis_url)
 
-    Two counters a key, however high the rate is: calls in the window before this one count in part.
-    """
-    if not redis_url:
-        return SlidingWindowCounterRateLimiter(MemoryStorage())
-    return SlidingWindowCounterRateLimiter(
-        RedisStorage(
-            redis_url,
-            socket_connect_timeout=REDIS_S_MAX,
-            socket_timeout=REDIS_S_MAX,
-            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type] # goes to redis.from_url as it is
-        )
+
+def _redis(url: str) -> RedisStorage:
+    return RedisStorage(
+        url,
+        socket_connect_timeout=REDIS_S_MAX,
+        socket_timeout=REDIS_S_MAX,
+        retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type] # goes to redis.from_url as it is
     )
