@@ -60,6 +60,8 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     "v1/achievements": [("GET", "/v1/achievements")],
     f"{ADMIN}/streaks/settings": [("GET", f"/{ADMIN}/streaks/settings"), ("PATCH", f"/{ADMIN}/streaks/settings")],
     f"{ADMIN}/application-api-keys": [(method, f"/{ADMIN}/application-api-keys") for method in ("POST", "DELETE")],
+    f"{ADMIN}/metrics/events": [("POST", f"/{ADMIN}/metrics/events")],
+    "metrics": [("GET", "/metrics")],
     **collection("achievements"),
     **collection("attributes"),
     **collection("metrics"),
