@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, ImageSequence
 BADGE_BYTES_MAX: Final = 5 * 1024 * 1024
 BADGE_PIXELS_MAX: Final = 4096
 BADGE_FRAMES_MAX: Final = 500
+BADGE_FOLDER: Final = "badges"
 BADGE_FORMATS: Final = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
 BADGE_CONTENT_TYPES: Final = ("image/png", "image/jpeg", "image/webp", "image/gif")
 # What Pillow would carry over from the original, unless it is given something else.
@@ -97,13 +98,18 @@ def _too_many_pixels() -> ValidationError:
     return ValidationError(f"must be at most {BADGE_PIXELS_MAX} pixels wide and high.")
 
 
+def badge_name(data: bytes, ending: str) -> str:
+    """Return the name under which an encoded badge is stored: the same for the same image, on every server."""
+    return f"{BADGE_FOLDER}/{hashlib.sha256(data).hexdigest()[:32]}.{ending}"
+
+
 class BadgeFile(ImageFieldFile):
     """A badge's file: saving it re-encodes the image and names it by its content."""
 
     def save(self, name: str, content: "File[bytes]", save: bool = True) -> None:
         """Store `content` under its hash, unless the same image is there already. The name given is not used."""
         data, ending = encoded_badge(content)
-        name = f"badges/{hashlib.sha256(data).hexdigest()[:32]}.{ending}"
+        name = badge_name(data, ending)
         if not self.storage.exists(name):
             self.storage.save(name, ContentFile(data))
         self.name = name

@@ -50,9 +50,15 @@ def cached_rule_book() -> RuleBook:
 
 def current_rule_book() -> RuleBook:
     """Return the rule book of the newest revision that this connection sees: one statement unless it changed."""
+    return rule_book_at(current_revision())
+
+
+def current_revision() -> int:
+    """Return the newest revision of the configuration that this connection sees."""
     with connection.cursor() as cursor:
         cursor.execute(REVISION)
-        return rule_book_at(cursor.fetchone()[0])
+        revision: int = cursor.fetchone()[0]
+        return revision
 
 
 def rule_book_at(revision: int) -> RuleBook:
@@ -68,9 +74,7 @@ def _read_rule_book(revision: int) -> RuleBook:
     """Read until the revision is the same before and after: then no change came between the statements."""
     while True:
         book = _compile(revision)
-        with connection.cursor() as cursor:
-            cursor.execute(REVISION)
-            after = cursor.fetchone()[0]
+        after = current_revision()
         if after == revision:
             return book
         revision = after
