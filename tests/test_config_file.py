@@ -501,6 +501,17 @@ def test_what_was_archived_is_brought_back_with_its_history(rules: Rules, api: A
     call_command("verify", stdout=io.StringIO())
 
 
+def test_a_points_system_comes_back_with_what_users_have_in_it(rules: Rules, api: Api) -> None:
+    rules.write(of_xp(LESSON)).apply()
+    api.event("alice")
+    rules.write("version: 1\npoints: {}\n").apply("--prune")
+    assert api.get("/v1/users/alice/points/xp").status_code == 404
+    assert rules.write(of_xp(LESSON)).apply().startswith("+ points.xp (brought back from the archive)\n")
+    api.event("alice")
+    assert api.points("alice")["total"] == 10
+    assert rules.plan("--prune") == "No changes.\n"
+
+
 def test_a_level_comes_back_at_other_points_than_those_that_another_has_now(rules: Rules) -> None:
     levels = "version: 1\npoints:\n  xp:\n    name: XP\n    levels: "
     rules.write(levels + "{pro: {name: Pro, points: 5}}\n").apply()
@@ -853,6 +864,14 @@ def test_a_change_in_the_admin_at_the_same_moment_is_seen(rules: Rules) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_of_two_files_at_the_same_moment_one_waits_for_the_other(rules: Rules, tmp_path: Path) -> None:
+    rules.write(of_xp(LESSON))
+    other = Rules(tmp_path / "other.yaml").write(of_xp(LESSON.replace("points: 5", "points: 6")))
+    assert meeting(rules.apply, other.apply).startswith("~ points.xp.triggers[0]: +6")
+    assert [trigger.points for trigger in triggers()] == [6]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_change_that_takes_too_long_is_not_waited_for(rules: Rules) -> None:
     game = make_game()
     file = parse(rules.export().path.read_bytes())
@@ -963,7 +982,7 @@ FILES = st.fixed_dictionaries(
 
 
 @hypothesis_settings(
-    max_examples=8 * HUNT, deadline=None, derandomize=HUNT == 1, suppress_health_check=list(HealthCheck), database=None
+    max_examples=5 * HUNT, deadline=None, derandomize=HUNT == 1, suppress_health_check=list(HealthCheck), database=None
 )
 @given(first=FILES, second=FILES)
 def test_any_configuration_becomes_any_other(rules: Rules, first: str, second: str) -> None:

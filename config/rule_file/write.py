@@ -15,7 +15,7 @@ from boosts.models import Boost, BoostStatus
 from boosts.services import activate_boosts, create_boost, create_live_boost, update_boost
 from config.rule_file.operations import Operation, Verb
 from config.rule_file.rows import Rows, made
-from config.rule_file.schema import Kind, LevelItem, StreakItem
+from config.rule_file.schema import Kind, LevelItem
 from core.models import Configuration
 from core.services import archive, create_checked, restore, update_checked
 from levels.models import Level
@@ -138,9 +138,6 @@ def _write_boost(operation: Operation, rows: Rows) -> Boost:
 
 
 def _write_streaks(operation: Operation, rows: Rows) -> StreakSettings:
-    item = operation.item
-    if not isinstance(item, StreakItem):
-        raise TypeError(f"{item} are no streak settings")
     settings, _ = StreakSettings.objects.get_or_create(id=1)
     fields = rows.keywords(operation)
     metrics = fields.pop("metrics", None)
