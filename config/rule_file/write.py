@@ -17,14 +17,15 @@ from config.rule_file.operations import Operation, Verb
 from config.rule_file.rows import Rows, made
 from config.rule_file.schema import Kind, LevelItem
 from core.models import Configuration
-from core.services import archive, create_checked, restore, update_checked
+from core.services import archive, create_checked, messages_by_field, restore, update_checked
 from levels.models import Level
 from levels.services import create_level, update_level
 from metrics.models import Metric
 from points.models import PointsTrigger
 from points.rules import POINTS_LIMIT
 from points.services import create_system, create_trigger, update_trigger
-from streaks.models import StreakMetric, StreakSettings
+from streaks.models import StreakSettings
+from streaks.services import update_settings
 from users.models import Attribute, AttributeType
 
 
@@ -138,28 +139,15 @@ def _write_boost(operation: Operation, rows: Rows) -> Boost:
 
 
 def _write_streaks(operation: Operation, rows: Rows) -> StreakSettings:
-    settings, _ = StreakSettings.objects.get_or_create(id=1)
     fields = rows.keywords(operation)
     metrics = fields.pop("metrics", None)
-    update_checked(settings, **fields)
-    if metrics is not None:
-        settings.metrics.exclude(metric__key__in=metrics).delete()
-        for key, threshold in metrics.items():
-            _count_metric(settings, made(rows.metrics, key), threshold)
-    return settings
-
-
-def _count_metric(settings: StreakSettings, metric: Metric, threshold: Any) -> None:
+    counted = None if metrics is None else [(made(rows.metrics, key), threshold) for key, threshold in metrics.items()]
     try:
-        row = settings.metrics.filter(metric=metric).first()
-        if row is None:
-            create_checked(StreakMetric, settings=settings, metric=metric, threshold=threshold)
-        elif row.threshold != threshold:
-            row.threshold = threshold
-            row.full_clean()
-            row.save(update_fields=["threshold"])
+        return update_settings(metrics=counted, **fields)
     except ValidationError as error:
-        raise ValidationError({f"metrics.{metric.key}": error.messages}) from error
+        places = {f"metrics[{index}].threshold": f"metrics.{key}" for index, key in enumerate(metrics or ())}
+        found = messages_by_field(error).items()
+        raise ValidationError({places.get(name, name): texts for name, texts in found}) from error
 
 
 WRITERS: Final[dict[Kind, Callable[[Operation, Rows], Any]]] = {
