@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from contextlib import suppress
 from typing import Any, Final, TypedDict
 
 from django import forms
@@ -10,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile, File
 from django.db import models
 from django.db.models.fields.files import FieldFile, ImageFieldFile
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 BADGE_BYTES_MAX: Final = 5 * 1024 * 1024
 BADGE_PIXELS_MAX: Final = 4096
@@ -19,7 +20,9 @@ BADGE_FOLDER: Final = "badges"
 BADGE_FORMATS: Final = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
 BADGE_CONTENT_TYPES: Final = ("image/png", "image/jpeg", "image/webp", "image/gif")
 # What Pillow would carry over from the original, unless it is given something else.
-WITHOUT_METADATA: Final = {"exif": b"", "xmp": b"", "comment": b""}
+WITHOUT_METADATA: Final[dict[str, Any]] = {"exif": b"", "xmp": b"", "comment": b"", "icc_profile": None}
+QUALITY: Final = 90
+"""Of what was stored with loss, on a scale to 100: storing it once more should not be seen."""
 
 
 def validate_badge(file: "File[bytes]") -> None:
@@ -51,7 +54,8 @@ def reencode(data: bytes) -> tuple[bytes, str]:
     """
     try:
         with Image.open(io.BytesIO(data), formats=list(BADGE_FORMATS)) as image:
-            return _encode(image)
+            # Pillow does not say of a WebP whether it is lossless; the name of the chunk that holds the pixels does.
+            return _encode(image, WITHOUT_METADATA | {"lossless": b"VP8L" in data, "quality": QUALITY})
     except ValidationError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -62,31 +66,83 @@ def reencode(data: bytes) -> tuple[bytes, str]:
         ) from error
 
 
-def _encode(image: Image.Image) -> tuple[bytes, str]:
+def _encode(image: Image.Image, options: dict[str, Any]) -> tuple[bytes, str]:
     _check_size(image)
     # Cameras put several pictures into one JPEG, which Pillow calls MPO: the first is the picture.
     format_ = "JPEG" if image.format == "MPO" else image.format or ""
     out = io.BytesIO()
     if format_ != "JPEG" and getattr(image, "is_animated", False):
-        _check_frames(image)
-        image.save(out, format_, save_all=True, **WITHOUT_METADATA)
+        _save_animation(image, format_, out, options)
     else:
-        ImageOps.exif_transpose(image).save(out, format_, **WITHOUT_METADATA)
+        _in_srgb(ImageOps.exif_transpose(image)).save(out, format_, **options)
     return out.getvalue(), BADGE_FORMATS[format_]
 
 
-def _check_frames(image: Image.Image) -> None:
-    """Refuse an animation whose frames are too many, or together more pixels than the largest still image has."""
-    pixels = frames = 0
+def _save_animation(image: Image.Image, format_: str, out: io.BytesIO, options: dict[str, Any]) -> None:
+    """Write the frames as they look, so that none depends on what is left of those before it.
+
+    Of how long each is shown and how often all are, Pillow would carry over only a part.
+    """
+    frames, durations = _frames(image)
+    timing = {"duration": durations} | ({"loop": image.info["loop"]} if "loop" in image.info else {})
+    if format_ == "GIF":
+        frames = [_in_palette(frame) for frame in frames]
+        timing["disposal"] = 2  # each frame gives way to the next, also where that is transparent
+    elif format_ == "PNG":
+        has_stand_in = image.info.get("default_image", False)  # for who cannot show animations; no frame, so no time
+        timing |= {"default_image": has_stand_in, "disposal": 0, "blend": 0, "duration": durations[has_stand_in:]}
+    first, *others = frames
+    first.save(out, format_, save_all=True, append_images=others, **timing, **options)
+
+
+def _frames(image: Image.Image) -> tuple[list[Image.Image], list[float]]:
+    """Return the frames, each as it looks when it is shown, and for how many milliseconds it is.
+
+    Refuses an animation whose frames are too many, or together more pixels than the largest still image has.
+    """
+    frames: list[Image.Image] = []
+    durations: list[float] = []
+    pixels = 0
     for frame in ImageSequence.Iterator(image):
         _check_size(frame)
-        pixels, frames = pixels + frame.width * frame.height, frames + 1
-        if pixels > BADGE_PIXELS_MAX**2 or frames > BADGE_FRAMES_MAX:
+        pixels += frame.width * frame.height
+        if pixels > BADGE_PIXELS_MAX**2 or len(frames) == BADGE_FRAMES_MAX:
             raise ValidationError(
                 f"is too long an animation: at most {BADGE_FRAMES_MAX} frames, "
                 f"of {BADGE_PIXELS_MAX**2 / 1e6:.1f} million pixels together."
             )
-    image.seek(0)
+        frame.load()
+        frames.append(_in_srgb(frame.convert("RGBA")))
+        durations.append(frame.info.get("duration", 0))
+    return frames, durations
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """Return the image in the colours that are meant where none are named, which its own profile is turned into."""
+    profile = image.info.get("icc_profile")
+    if profile:
+        plain = image.convert("RGBA" if "transparency" in image.info else "RGB") if image.mode == "P" else image
+        with suppress(ImageCms.PyCMSError, OSError):  # a profile that is damaged, or of another kind of image
+            source, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            mode = "RGBA" if plain.mode == "RGBA" else "RGB"
+            return ImageCms.profileToProfile(plain, source, srgb, outputMode=mode) or image
+    return image
+
+
+def _in_palette(frame: Image.Image) -> Image.Image:
+    """Return the frame in the 256 colours that a GIF can have, which are exact unless it has more of them.
+
+    Pillow itself would round them in a frame that is transparent somewhere.
+    """
+    opacity = frame.getchannel("A")
+    if opacity.getextrema()[0] == 255:
+        return frame.convert("RGB")
+    colours = frame.convert("RGB").quantize(255, dither=Image.Dither.NONE)
+    palette = colours.getpalette() or []
+    colours.putpalette([*palette, *[0] * (768 - len(palette))])
+    colours.paste(255, mask=opacity.point([255] * 128 + [0] * 128))
+    colours.info["transparency"] = 255
+    return colours
 
 
 def _check_size(image: Image.Image) -> None:

@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from PIL import Image
+from PIL import Image, ImageCms, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from achievements.models import Achievement
@@ -109,6 +110,98 @@ def test_an_animation_keeps_moving_and_loses_its_metadata(format_: str) -> None:
     assert SECRET not in content
     assert ending == format_.lower()
     assert getattr(Image.open(io.BytesIO(content)), "n_frames", 1) == 3
+
+
+def moving(size: int = 32) -> list[Image.Image]:
+    """Return the frames of a square of 200 colours that moves over what is transparent."""
+    frames = []
+    for step in range(4):
+        frame = Image.new("P", (size, size), 255)
+        frame.putpalette([*(channel for n in range(200) for channel in (n, 255 - n, n * 7 % 256)), *[0] * 168])
+        for x, y in product(range(8), range(8, 24)):
+            frame.putpixel((x + 8 * step, y), (x * 17 + y * 5 + step) % 200)
+        frame.info["transparency"] = 255
+        frames.append(frame)
+    return frames
+
+
+def frames_of(data: bytes) -> tuple[list[tuple[bytes, Any]], Any]:
+    """Return how each frame looks and for how long it is shown, and how often all are."""
+    image = Image.open(io.BytesIO(data))
+    frames = [(seen(frame), frame.info.get("duration")) for frame in ImageSequence.Iterator(image)]
+    return frames, image.info.get("loop")
+
+
+def seen(frame: Image.Image) -> bytes:
+    """Return the pixels as they look on white: what is under the transparent ones does not matter."""
+    pixels = frame.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", pixels.size, "white"), pixels).convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("format_", "options"),
+    [
+        ("GIF", {"disposal": 2, "loop": 3}),
+        ("GIF", {"disposal": [1, 2, 1, 2], "loop": 0}),
+        ("GIF", {"disposal": 2}),
+        ("PNG", {"disposal": 1, "loop": 3}),
+        ("PNG", {"disposal": [2, 1, 0, 0], "blend": [0, 1, 0, 1]}),
+        ("WEBP", {"lossless": True, "loop": 3}),
+        ("WEBP", {"lossless": True, "loop": 0}),
+    ],
+)
+def test_an_animation_looks_and_lasts_as_before(format_: str, options: dict[str, Any]) -> None:
+    first, *others = [frame if format_ == "GIF" else frame.convert("RGBA") for frame in moving()]
+    out = io.BytesIO()
+    durations = [100, 250, 30, 400]
+    first.save(out, format_, save_all=True, append_images=others, duration=durations, **options)
+    before = frames_of(out.getvalue())
+    assert [duration for _, duration in before[0]] == durations
+    assert len({picture for picture, _ in before[0]}) == 4
+    assert frames_of(reencode(out.getvalue())[0]) == before
+
+
+def test_an_animated_png_keeps_the_picture_for_who_cannot_show_it_moving() -> None:
+    stand_in, *frames = [frame.convert("RGBA") for frame in moving()]
+    out = io.BytesIO()
+    stand_in.save(out, "PNG", save_all=True, append_images=frames, default_image=True, duration=[100, 200, 300])
+    content, _ = reencode(out.getvalue())
+    assert frames_of(content) == frames_of(out.getvalue())
+    assert Image.open(io.BytesIO(content)).info["default_image"]
+
+
+def test_what_was_stored_without_loss_is_stored_without_loss() -> None:
+    noise = Image.effect_noise((64, 64), 80).convert("RGB")
+    for format_, options in (("WEBP", {"lossless": True}), ("PNG", {})):
+        out = io.BytesIO()
+        noise.save(out, format_, **options)
+        assert seen(Image.open(io.BytesIO(reencode(out.getvalue())[0]))) == noise.tobytes()
+
+
+def green_for_red() -> bytes:
+    """Return a profile by whose colours red is green."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP"])
+def test_colours_by_a_profile_of_the_image_s_own_look_the_same_without_it(format_: str) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(out, format_, icc_profile=green_for_red())
+    image = Image.open(io.BytesIO(reencode(out.getvalue())[0]))
+    assert "icc_profile" not in image.info
+    red, green, blue = image.convert("RGB").getpixel((8, 8))  # type: ignore[misc] # of RGB that is three numbers
+    assert (red < 20, green > 235, blue < 20) == (True, True, True)
+
+
+def test_a_profile_keeps_transparency_and_one_that_is_damaged_is_only_dropped() -> None:
+    clear = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
+    for profile, colour in ((green_for_red(), (0, 255, 0, 0)), (b"damaged", (255, 0, 0, 0))):
+        out = io.BytesIO()
+        clear.save(out, "PNG", icc_profile=profile)
+        image = Image.open(io.BytesIO(reencode(out.getvalue())[0]))
+        assert (image.mode, "icc_profile" in image.info) == ("RGBA", False)
+        assert all(abs(a - b) < 20 for a, b in zip(image.getpixel((8, 8)), colour, strict=True))  # type: ignore[arg-type]
 
 
 def test_a_photo_keeps_the_side_up_that_its_metadata_says() -> None:
