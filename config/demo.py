@@ -1,6 +1,7 @@
 """The demo: a study app with two months of plausible life, sent through the pipeline like any other events."""
 
 import random
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -20,6 +21,7 @@ from core.services import create_checked
 from engine.clock import end_expired_streaks, mark_boosts
 from engine.inputs import EventInput
 from engine.pipeline import process
+from engine.tick import pay_due_ticks
 from levels.models import Level
 from metrics.models import Metric
 from points.models import PointsSystem, TimeUnit, TriggerStatus, TriggerType
@@ -32,6 +34,9 @@ from users.rules import UserChanges
 USERS: Final = 200
 DAYS: Final = 60
 BATCH: Final = 500
+HOUR: Final = timedelta(hours=1)
+REFILLS: Final = 72
+"""How many of the hours before the end bring energy back: of all of them it would take a minute."""
 
 LEVELS: Final = (
     ("Novice", "novice", 0, ("hexagon", "bronze", "one")),
@@ -88,7 +93,7 @@ def create_rules(now: datetime | None = None) -> None:
     create_checked(StreakMetric, settings=settings, metric=goals.flashcards, threshold=Decimal(10))
     create_checked(StreakMetric, settings=settings, metric=goals.lessons, threshold=Decimal(1))
     xp = _create_xp(goals, _create_achievements(goals))
-    _create_energy(goals)
+    _create_energy(goals, now or timezone.now())
     for name, key, points, badge in LEVELS:
         create_checked(Level, system=xp, name=name, key=key, points=points, badge=draw_badge(*badge))
     _create_boosts(xp, goals, now or timezone.now())
@@ -159,11 +164,12 @@ def _create_xp(goals: Goals, achievements: dict[Achievement, int]) -> PointsSyst
     )
 
 
-def _create_energy(goals: Goals) -> None:
+def _create_energy(goals: Goals, now: datetime) -> None:
+    """Make energy a currency that every hour brings back, on the hour, for some days by now."""
     active = {"status": TriggerStatus.ACTIVE}
     per_metric = {"type": TriggerType.METRIC, **active}
     hourly = {"type": TriggerType.TIME, "time_unit": TimeUnit.HOUR, "time_interval": 1}
-    create_system(
+    energy = create_system(
         name="Energy",
         key="energy",
         description="What a lesson costs. Flashcards bring it back, and so does every hour.",
@@ -176,6 +182,7 @@ def _create_energy(goals: Goals) -> None:
             {"points": 1, **hourly, **active},
         ],
     )
+    energy.triggers.filter(type=TriggerType.TIME).update(time_started=_first_refill(now) - HOUR)
 
 
 def _create_boosts(xp: PointsSystem, goals: Goals, now: datetime) -> None:
@@ -205,16 +212,32 @@ def has_rules() -> bool:
 def play(now: datetime, advance: Callable[[int], None]) -> int:
     """Send the demo's events of the days before `now`; `advance` is told after each set how many. Return how many.
 
-    The boost that was over by then multiplied awards in its days, and is marked as finished at the end.
+    What the clock would have done in between happens when it would have: energy comes back every hour, and the boost
+    that was over by then multiplied awards in its days, and is marked as finished at the end.
     """
-    events = list(demo_events(now))
-    for start in range(0, len(events), BATCH):
-        batch = events[start : start + BATCH]
-        process(batch)
-        advance(len(batch))
+    events = sorted(demo_events(now), key=lambda event: event.at or now)
+    begun = 0
+    for moment in (*(_first_refill(now) + number * HOUR for number in range(REFILLS)), now):
+        ended = bisect_left(events, moment, key=lambda event: event.at or now)
+        for start in range(begun, ended, BATCH):
+            batch = events[start : min(start + BATCH, ended)]
+            process(batch)
+            advance(len(batch))
+        begun = ended
+        _refill(moment)
     end_expired_streaks(now)
     _end_boosts(now)
     return len(events)
+
+
+def _first_refill(now: datetime) -> datetime:
+    """Return the full hour that is the first of REFILLS, of which the last is just over."""
+    return now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - (REFILLS - 1) * HOUR
+
+
+def _refill(at: datetime) -> None:
+    """Pay the time trigger if it is due."""
+    pay_due_ticks(at, clock=lambda: at)
 
 
 def _end_boosts(now: datetime) -> None:
