@@ -36,6 +36,7 @@ from django.utils import timezone
 from core.json import encode_text
 from engine import tick_messages
 from points.rules import MULTIPLIER_SCALE, POINTS_LIMIT, STRICTEST
+from points.store import COUNTS_FROM
 from users.rules import local_date, local_dates
 
 Clock = Callable[[], datetime]
@@ -48,13 +49,13 @@ CHUNK_S_AIM: Final = 0.04
 
 # The newest ticks that are due and not there yet. Whatever else is due by now is added in the same statement, so who
 # sees a tick sees all that go before it. Of those that fell out of the newest, one being worked on has begun.
-_PLAN: Final = """
+_PLAN: Final = f"""
 WITH due AS (
     SELECT t.id AS trigger_id, c.started + k * s.step AS due
     FROM points_pointstrigger t
     JOIN points_pointssystem p ON p.id = t.system_id AND p.status = 'active'
     CROSS JOIN make_interval(hours => t.time_interval * CASE t.time_unit WHEN 'day' THEN 24 ELSE 1 END) AS s(step)
-    CROSS JOIN greatest(t.time_started, p.restored) AS c(started)
+    CROSS JOIN {COUNTS_FROM} AS c(started)
     CROSS JOIN div(extract(epoch FROM %(now)s - c.started), extract(epoch FROM s.step)) AS n(newest)
     CROSS JOIN generate_series(greatest(1, n.newest::bigint - %(catchup)s + 1), n.newest::bigint) AS k
     WHERE t.type = 'time' AND t.status = 'active'
@@ -83,7 +84,7 @@ WHERE e.finished IS NULL AND o.system_id = t.system_id AND (e.due, o.created, o.
 _CLAIM: Final = f"""
 SELECT k.id, k.trigger_id, k.due, k.last_user, (SELECT min(last_user) FROM ({_UNFINISHED_BEFORE}) AS b) AS barrier,
        t.type = 'time' AND t.status = 'active' AND p.status = 'active'
-       AND greatest(t.time_started, p.restored) < k.due AS pays,
+       AND {COUNTS_FROM} < k.due AS pays,
        t.system_id, t.points, coalesce(p.max_points, {POINTS_LIMIT}) AS max_points,
        (SELECT coalesce(jsonb_object_agg(a.key, f.value), '{{}}')::text
         FROM points_triggerfilter f JOIN users_attribute a ON a.id = f.attribute_id

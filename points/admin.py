@@ -23,6 +23,7 @@ from core.admin import (
     dialog,
     only_for,
 )
+from core.models import ConfigurationStatus
 from core.services import check_type_change
 from points.models import (
     TRIGGER_FIELDS,
@@ -95,10 +96,11 @@ DEACTIVATE = dialog(
 
 def next_due(trigger: PointsTrigger, now: datetime) -> datetime | None:
     """Return when an active time trigger pays next after `now`; None where there is no clock."""
-    if trigger.time_started is None or not trigger.time_interval:
+    started = trigger.counts_from
+    if started is None or not trigger.time_interval or trigger.system.status == ConfigurationStatus.ARCHIVED:
         return None
     period = timedelta(hours=trigger.time_interval * (24 if trigger.time_unit == TimeUnit.DAY else 1))
-    return trigger.time_started + period * (1 + (now - trigger.time_started) // period)
+    return started + period * (1 + (now - started) // period)
 
 
 def to_tab(system_id: Any, model: type[Model]) -> HttpResponseRedirect:

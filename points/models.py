@@ -1,5 +1,6 @@
 """Points systems, the triggers that award points in them, the ledger and the balances that it adds up to."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
@@ -176,6 +177,13 @@ class PointsTrigger(Configuration):
 
     def __str__(self) -> str:
         return f"{self.points:+,} · {self.occasion}"
+
+    @property
+    def counts_from(self) -> datetime | None:
+        """From when a time trigger counts its interval: as COUNTS_FROM in `points.store`. None where it does not."""
+        if self.time_started is None or self.system.restored is None:
+            return self.time_started
+        return max(self.time_started, self.system.restored)
 
     @property
     def occasion(self) -> str:

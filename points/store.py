@@ -13,6 +13,9 @@ from points.models import PointsAward, PointsBalance, PointsSystem, PointsTrigge
 from points.rules import AppliedBoost, SystemRule, TriggerRule
 from users.models import EndUser
 
+COUNTS_FROM: Final = "greatest(t.time_started, p.restored)"
+"""From when a time trigger `t` of the points system `p` counts its interval, as `PointsTrigger.counts_from` says."""
+
 LOAD_BALANCES: Final = """
 SELECT u.external_id, b.system_id, b.total, b.seq
 FROM json_array_elements_text(%s) AS n(external_id)

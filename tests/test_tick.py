@@ -25,6 +25,7 @@ from engine.inputs import EventInput, IdentifyInput
 from engine.pipeline import process
 from engine.tick import CHUNK_FIRST, CHUNK_MAX, CHUNK_MIN, CHUNK_S_AIM, next_size, pay_due_ticks
 from engine.verify import verify
+from points.admin import next_due
 from points.models import PointsAward, PointsBalance, PointsDay, PointsSystem, PointsTrigger, TimeTick
 from points.services import activate_triggers, deactivate_triggers, update_trigger
 from tests.conftest import Game, make_game
@@ -477,6 +478,20 @@ def test_a_restored_system_counts_anew_and_pays_nothing_for_the_time_in_the_arch
     assert paid() == {"alice": [10]}
     assert dues() == [(month_later + HOUR * 3 / 2, 1)]
     assert trigger.time_started == NOON
+
+
+def test_what_the_admin_says_of_the_next_payment_is_when_it_is_made_also_after_the_archive(game: Game) -> None:
+    trigger = every(game)
+    assert next_due(trigger, NOON + HOUR / 2) == NOON + HOUR
+    archive(row=game.xp)
+    later = NOON + 30 * HOUR + HOUR / 3
+    assert next_due(PointsTrigger.objects.get(), later) is None
+    with time_machine.travel(later, tick=False):
+        restore(row=PointsSystem.objects.get(id=game.xp.id))
+    due = next_due(PointsTrigger.objects.get(), later + HOUR / 2)
+    assert due == later + HOUR
+    pay(due)
+    assert dues() == [(due, 0)]
 
 
 def test_a_tick_that_is_dropped_does_not_hold_up_those_after_it(game: Game) -> None:
