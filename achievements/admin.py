@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import TabularInline
-from unfold.decorators import action, display
+from unfold.decorators import display
 
 from achievements.models import (
     ACHIEVEMENT_FIELDS,
@@ -26,11 +26,11 @@ from core.admin import (
     BadgedAdmin,
     ConfigurationForm,
     LiveFilter,
-    back_to_list,
     dialog,
     each_or_message,
     kept_rows,
     only_for,
+    row_action,
     with_badge,
 )
 from core.services import check_type_change
@@ -173,22 +173,21 @@ class AchievementAdmin(BadgedAdmin):
     @admin.action(description="Lock", permissions=["change"])
     def lock_selected(self, request: HttpRequest, queryset: QuerySet[Achievement]) -> None:
         """Lock what is active; say of each other why not."""
-        each_or_message(request, queryset, _lock, "locked")
+        unlocked = queryset.exclude(status=AchievementStatus.LOCKED)
+        each_or_message(request, unlocked, _lock, "locked", "Nothing to lock: what was chosen is locked already.")
 
-    @action(
-        description="Lock",
-        icon="lock",
-        permissions=["change"],
-        dialog=dialog(
-            "Lock this achievement?",
+    @row_action(
+        "Lock",
+        "lock",
+        dialog(
+            "Lock «{row}»?",
             "Nobody completes it any more until it is activated again. Who has it keeps it, and still sees it.",
             "Lock",
         ),
     )
-    def lock_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+    def lock_one(self, request: HttpRequest, rows: QuerySet[Achievement]) -> None:
         """Lock one achievement."""
-        self.lock_selected(request, Achievement.objects.filter(id=object_id))
-        return back_to_list(request, Achievement)
+        self.lock_selected(request, rows)
 
     def response_post_save_add(self, request: HttpRequest, obj: Achievement) -> HttpResponse:
         """Say what is left to do."""

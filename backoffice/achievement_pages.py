@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import Case, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from unfold.decorators import action
 from unfold.forms import BaseDialogForm
 
 from achievements.admin import AchievementAdmin
@@ -16,7 +14,7 @@ from achievements.models import Achievement
 from achievements.services import activate_achievement
 from analytics.store import completion_counts
 from backoffice.achievements import Estimate, backdating_estimate, backdating_estimates
-from core.admin import ask_first, back_to_list, dialog, each_or_message
+from core.admin import ask_first, dialog, each_or_message, row_action
 
 LOOKS_BACK = (
     "Users see it and can complete it from now on. Who qualifies already gets it in the background, without webhooks "
@@ -78,16 +76,15 @@ class ActivatedAchievementAdmin(AchievementAdmin):
         asked = list(zip(rows, estimates, strict=True))
         page = ask_first(request, self, "Activate these achievements?", LOOKS_BACK, "Activate", asked) if rows else None
         if page is None:
-            each_or_message(request, waiting, _activate, "activated")
+            self._activate(request, waiting)
         return page
 
-    @action(
-        description="Activate",
-        icon="play_arrow",
-        permissions=["change"],
-        dialog=dialog("Activate this achievement?", LOOKS_BACK, "Activate", ActivationForm),
-    )
-    def activate_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+    @row_action("Activate", "play_arrow", dialog("Activate «{row}»?", LOOKS_BACK, "Activate", ActivationForm))
+    def activate_one(self, request: HttpRequest, rows: QuerySet[Achievement]) -> None:
         """Activate one achievement."""
-        each_or_message(request, Achievement.objects.filter(id=object_id), _activate, "activated")
-        return back_to_list(request, Achievement)
+        self._activate(request, rows.filter(status__in=self.offered_in["activate_one"]))
+
+    def _activate(self, request: HttpRequest, waiting: QuerySet[Achievement]) -> None:
+        each_or_message(
+            request, waiting, _activate, "activated", "Nothing to activate: only what is inactive or locked can be."
+        )

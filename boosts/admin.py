@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from unfold.admin import TabularInline
-from unfold.decorators import action, display
+from unfold.decorators import display
 
 from boosts.models import Boost, BoostFilter, BoostStatus
 from boosts.rules import BoostPhase
@@ -23,8 +22,8 @@ from core.admin import (
     LiveFilter,
     all_or_message,
     ask_first,
-    back_to_list,
     dialog,
+    row_action,
 )
 from core.json import plain_number
 from core.models import ConfigurationStatus
@@ -191,31 +190,23 @@ class BoostAdmin(ConfigurationAdmin):
             self._finish(request, queryset.filter(id__in=[boost.id for boost, _ in rows]))
         return page
 
-    @action(
-        description="Activate",
-        icon="play_arrow",
-        permissions=["change"],
-        dialog=dialog(
-            "Activate this boost?",
+    @row_action(
+        "Activate",
+        "play_arrow",
+        dialog(
+            "Activate «{row}»?",
             "It multiplies awards from its first day on, at once where that has begun. It can be finished early.",
             "Activate",
         ),
     )
-    def activate_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+    def activate_one(self, request: HttpRequest, rows: QuerySet[Boost]) -> None:
         """Activate one boost."""
-        self.activate_selected(request, Boost.objects.filter(id=object_id))
-        return back_to_list(request, Boost)
+        self.activate_selected(request, rows)
 
-    @action(
-        description="Finish now",
-        icon="stop",
-        permissions=["change"],
-        dialog=dialog("Finish this boost now?", FINAL, "Finish now"),
-    )
-    def finish_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+    @row_action("Finish now", "stop", dialog("Finish «{row}» now?", FINAL, "Finish now"))
+    def finish_one(self, request: HttpRequest, rows: QuerySet[Boost]) -> None:
         """Stop one boost for ever."""
-        self._finish(request, Boost.objects.filter(id=object_id))
-        return back_to_list(request, Boost)
+        self._finish(request, rows)
 
     def _finish(self, request: HttpRequest, boosts: QuerySet[Boost]) -> None:
         finish = partial(finish_boosts, boosts=boosts)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from boosts.models import Boost, BoostFilter, BoostStatus
 from boosts.rules import BoostPhase
 from core.models import ConfigurationStatus
-from core.services import create_checked, update_checked
+from core.services import create_checked, sentences_of, update_checked
 from users.models import AttributeType, EndUser
 from users.services import Filters, check_attributes, filters_of, replace_filters
 
@@ -82,6 +82,14 @@ def _check_not_over(boost: Boost, now: datetime) -> None:
         raise ValidationError({"end": f"«{boost}» cannot be activated: its last day is over."})
 
 
+def _check_audience(boost: Boost) -> None:
+    """Raise ValidationError where an attribute that the boost looks at is archived by now."""
+    try:
+        check_attributes(AttributeType.USER, filters_of(boost)[0])
+    except ValidationError as error:
+        raise ValidationError(f"«{boost}» cannot be activated: {sentences_of(error)}") from error
+
+
 @transaction.atomic
 def activate_boosts(*, boosts: QuerySet[Boost]) -> int:
     """Make inactive boosts multiply from now on, within their windows; return how many.
@@ -91,7 +99,7 @@ def activate_boosts(*, boosts: QuerySet[Boost]) -> int:
     now, count = timezone.now(), 0
     for boost in boosts.filter(status=BoostStatus.INACTIVE).select_related("system").select_for_update(of=("self",)):
         check_changeable(boost, now)
-        check_attributes(AttributeType.USER, filters_of(boost)[0])
+        _check_audience(boost)
         if boost.system.status == ConfigurationStatus.ARCHIVED:
             raise ValidationError(f"«{boost}» cannot be activated: its points system is archived.")
         update_checked(boost, status=BoostStatus.ACTIVE, activated=now)

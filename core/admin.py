@@ -1,8 +1,9 @@
 """What the admin of every configuration shares: it is archived instead of deleted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar
+from functools import wraps
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin, messages
@@ -10,7 +11,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet, TextField
 from django.forms.renderers import BaseRenderer
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -23,7 +24,7 @@ from unfold.widgets import UnfoldAdminImageFieldWidget, UnfoldAdminTextareaWidge
 from core.images import BADGE_CONTENT_TYPES, BadgeField, local_badge_url
 from core.json import plain_number
 from core.models import Badged, Configuration, ConfigurationStatus
-from core.services import archive, restore
+from core.services import archive, restore, sentences_of
 
 STATUS_COLOURS = {
     "Active": "success",
@@ -54,8 +55,40 @@ class LiveFilter(admin.SimpleListFilter):
 
 
 def dialog(title: str, description: str, submit: str, form_class: Any = None) -> dict[str, Any]:
-    """Return what unfold shows before it runs an action on one row."""
+    """Return what unfold shows before it runs an action on one row; the row's name stands for {row} in the title."""
     return {"title": title, "description": description, "form_submit_text": submit, "form_class": form_class}
+
+
+RowsAction = Callable[[Any, HttpRequest, QuerySet[Any]], None]
+"""A method of an admin that does something to the rows that it is given, and tells the operator what came of it."""
+
+
+def row_action(description: str, icon: str, asks: Mapping[str, Any]) -> Callable[[RowsAction], Any]:
+    """Make of a method an action on one row, which asks first with a `dialog` and then goes on where the operator was.
+
+    It answers 404 where there is no such row, as for an id that is none.
+    """
+
+    def decorate(method: RowsAction) -> Any:
+        @wraps(method)
+        def run(admin_: Any, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+            method(admin_, request, admin_.model._default_manager.filter(pk=object_id))
+            return back_to_list(request, admin_.model)
+
+        @wraps(action(run, description=description, icon=icon, permissions=["change"], dialog=asks))
+        def view(admin_: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+            row = admin_.get_object(request, object_id)
+            if row is None:
+                raise Http404
+            named = {**asks, "title": asks["title"].format(row=row)}
+            answer: HttpResponse = action(run, permissions=["change"], dialog=named)(
+                admin_, request, object_id=object_id
+            )
+            return answer
+
+        return view
+
+    return decorate
 
 
 def only_for(type_: str) -> str:
@@ -100,6 +133,36 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg] # Django's f
                 self.add_error(None, error.messages)
 
 
+class TypedForm(ConfigurationForm):
+    """A form of rows of several types. The page hides the fields that belong to other types than the chosen one."""
+
+    fields_of_type: ClassVar[Mapping[str, Sequence[str]]]
+
+    def clean(self) -> dict[str, Any]:
+        """Empty the hidden fields, and forget what was wrong with them: nobody could see it."""
+        data = super().clean()
+        if "type" in data:
+            others = (fields for type_, fields in self.fields_of_type.items() if type_ != data["type"])
+            for field in {field for fields in others for field in fields}:
+                data[field] = None
+                self.errors.pop(field, None)
+        return data
+
+    def _post_clean(self) -> None:
+        """Look at the row only if it has a type: nothing can be said of its fields else."""
+        if "type" not in self.errors:
+            super()._post_clean()
+
+
+def without_zeros(contents: str) -> str:
+    """Return a decimal that is only shown as people write it."""
+    return contents.rstrip("0").rstrip(".") if "." in contents else contents
+
+
+NOTHING_TO_ARCHIVE: Final = "Nothing to archive: what was chosen is archived already."
+NOTHING_TO_RESTORE: Final = "Nothing to restore: only what is archived can be."
+
+
 class ConfigurationAdmin(ModelAdmin):
     """The admin of a table of configuration.
 
@@ -131,23 +194,23 @@ class ConfigurationAdmin(ModelAdmin):
     @admin.action(description="Archive", permissions=["change"])
     def archive_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Archive what can be; say of each other why not."""
-        each_or_message(request, queryset.exclude(status=ConfigurationStatus.ARCHIVED), archive, "archived")
+        live = queryset.exclude(status=ConfigurationStatus.ARCHIVED)
+        each_or_message(request, live, archive, "archived", NOTHING_TO_ARCHIVE)
 
     @admin.action(description="Restore", permissions=["change"])
     def restore_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Bring back what can be; say of each other why not."""
-        each_or_message(request, queryset.filter(status=ConfigurationStatus.ARCHIVED), restore, "restored")
+        archived = queryset.filter(status=ConfigurationStatus.ARCHIVED)
+        each_or_message(request, archived, restore, "restored", NOTHING_TO_RESTORE)
 
-    @action(
-        description="Archive",
-        icon="archive",
-        permissions=["change"],
-        dialog=dialog("Archive it?", "It leaves the rules at once; its past stays. It can be restored.", "Archive"),
+    @row_action(
+        "Archive",
+        "archive",
+        dialog("Archive «{row}»?", "It leaves the rules at once; its past stays. It can be restored.", "Archive"),
     )
-    def archive_one(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+    def archive_one(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
         """Archive one row."""
-        self.archive_selected(request, self.model._default_manager.filter(pk=object_id))
-        return back_to_list(request, self.model)
+        self.archive_selected(request, rows)
 
     def is_offered(self, action_name: str, row: Any) -> bool:
         """Tell whether an action on one row, by its unfold name (such as points_pointstrigger_activate_one), fits."""
@@ -225,17 +288,25 @@ def with_badge(row: Badged, title: str, subtitle: str = "") -> list[Any]:
     return [title, subtitle, title[:2].upper(), image]
 
 
-def each_or_message(request: HttpRequest, rows: QuerySet[Any], do: Callable[..., None], done: str) -> None:
-    """Do it to each row; tell the operator how many worked, and of each other why not."""
-    count = 0
-    for row in rows:
-        try:
-            do(row=row)
-            count += 1
-        except ValidationError as error:
-            messages.error(request, " ".join(error.messages))
-    if count:
-        messages.success(request, f"{count} {done}.")
+def each_or_message(request: HttpRequest, rows: QuerySet[Any], do: Callable[..., None], done: str, none: str) -> None:
+    """Do it to each row; tell the operator how many worked, of each other why not, or that there were `none`."""
+    outcomes = [_attempt(request, row, do, done) for row in rows]
+    if any(outcomes):
+        messages.success(request, f"{sum(outcomes)} {done}.")
+    elif not outcomes:
+        messages.warning(request, none)
+
+
+def _attempt(request: HttpRequest, row: Any, do: Callable[..., None], done: str) -> bool:
+    """Do it to one row and return whether it worked; tell the operator which did not, and why."""
+    name = f"«{row}»"
+    try:
+        do(row=row)
+    except ValidationError as error:
+        text = sentences_of(error)
+        messages.error(request, text if text.startswith(name) else f"{name} cannot be {done}: {text}")
+        return False
+    return True
 
 
 def all_or_message(request: HttpRequest, do: Callable[[], int], done: str, none: str) -> None:
@@ -243,7 +314,7 @@ def all_or_message(request: HttpRequest, do: Callable[[], int], done: str, none:
     try:
         count = do()
     except ValidationError as error:
-        messages.error(request, " ".join(error.messages))
+        messages.error(request, sentences_of(error))
     else:
         if count:
             messages.success(request, f"{count} {done}.")
@@ -266,4 +337,11 @@ def ask_first(
 def back_to_list(request: HttpRequest, model: type[Model]) -> HttpResponse:
     """Return the answer to a row action's dialog: go on where the operator was."""
     fallback = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-    return HttpResponse(headers={"HX-Redirect": request.headers.get("HX-Current-URL", fallback)})
+    here = request.headers.get("HX-Current-URL", fallback)
+    # A browser that is told to go to a tab of the page where it is just stays: that page is to be read anew.
+    return HttpResponse(headers={"HX-Refresh": "true"} if "#" in here else {"HX-Redirect": here})
+
+
+def tab_of(model: type[Model]) -> str:
+    """Return the end of a page's address that opens the tab which lists this model."""
+    return f"#dataset-{model._meta.model_name}"

@@ -71,3 +71,15 @@ def check_type_change(old_type: str, new_type: str, *, is_inactive: bool, what: 
 def messages_by_field(error: ValidationError) -> dict[str, list[str]]:
     """Return an error's messages by field; those of no field are under NON_FIELD_ERRORS."""
     return error.message_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.messages}
+
+
+def sentences_of(error: ValidationError) -> str:
+    """Return an error's messages as sentences with a subject, which for those of a field is its name."""
+    found = messages_by_field(error)
+    return " ".join(_sentence(field, text) for field, texts in found.items() for text in texts)
+
+
+def _sentence(field: str, text: str) -> str:
+    if field == NON_FIELD_ERRORS or text.startswith("«"):  # it says already what it is about
+        return text
+    return f"{field.replace('_', ' ')}{' ' if text[:1].islower() else ': '}{text}"

@@ -5,23 +5,23 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import TabularInline
-from unfold.decorators import action, display
+from unfold.decorators import display
 
 from core.admin import (
     ConfigurationAdmin,
     ConfigurationForm,
     LiveFilter,
     all_or_message,
-    back_to_list,
     dialog,
     only_for,
+    row_action,
+    tab_of,
 )
 from core.models import ConfigurationStatus
 from core.services import check_type_change
@@ -87,11 +87,9 @@ class FilterInline(TabularInline):
 
 
 ACTIVATE = dialog(
-    "Activate this trigger?", "It pays from the next event on. What happened before is never paid later.", "Activate"
+    "Activate «{row}»?", "It pays from the next event on. What happened before is never paid later.", "Activate"
 )
-DEACTIVATE = dialog(
-    "Deactivate this trigger?", "It stops paying with the next event. What was paid stays.", "Deactivate"
-)
+DEACTIVATE = dialog("Deactivate «{row}»?", "It stops paying with the next event. What was paid stays.", "Deactivate")
 
 
 def next_due(trigger: PointsTrigger, now: datetime) -> datetime | None:
@@ -106,7 +104,7 @@ def next_due(trigger: PointsTrigger, now: datetime) -> datetime | None:
 def to_tab(system_id: Any, model: type[Model]) -> HttpResponseRedirect:
     """Go to the tab of a points system's page that lists this model."""
     page = reverse("admin:points_pointssystem_change", args=(system_id,))
-    return HttpResponseRedirect(f"{page}#dataset-{model._meta.model_name}")
+    return HttpResponseRedirect(page + tab_of(model))
 
 
 @admin.register(PointsTrigger)
@@ -165,17 +163,15 @@ class PointsTriggerAdmin(ConfigurationAdmin):
         deactivate = partial(deactivate_triggers, triggers=queryset)
         all_or_message(request, deactivate, "deactivated", "Nothing to deactivate: none of them is active.")
 
-    @action(description="Activate", icon="play_arrow", permissions=["change"], dialog=ACTIVATE)
-    def activate_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+    @row_action("Activate", "play_arrow", ACTIVATE)
+    def activate_one(self, request: HttpRequest, rows: QuerySet[PointsTrigger]) -> None:
         """Activate one trigger."""
-        self.activate_selected(request, PointsTrigger.objects.filter(id=object_id))
-        return back_to_list(request, PointsTrigger)
+        self.activate_selected(request, rows)
 
-    @action(description="Deactivate", icon="pause", permissions=["change"], dialog=DEACTIVATE)
-    def deactivate_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+    @row_action("Deactivate", "pause", DEACTIVATE)
+    def deactivate_one(self, request: HttpRequest, rows: QuerySet[PointsTrigger]) -> None:
         """Deactivate one trigger."""
-        self.deactivate_selected(request, PointsTrigger.objects.filter(id=object_id))
-        return back_to_list(request, PointsTrigger)
+        self.deactivate_selected(request, rows)
 
     def response_post_save_add(self, request: HttpRequest, obj: PointsTrigger) -> HttpResponse:
         """Go back to the points system's triggers, and say what is left to do."""

@@ -10,7 +10,7 @@ from django.db.models import Case, F, QuerySet, Value, When
 from django.utils import timezone
 
 from core.models import ConfigurationStatus
-from core.services import check_type_change, create_checked, messages_by_field, update_checked
+from core.services import check_type_change, create_checked, messages_by_field, sentences_of, update_checked
 from metrics.services import check_filters as check_filters_of
 from points.models import (
     TRIGGER_FIELDS,
@@ -119,7 +119,7 @@ def _check_can_pay(trigger: PointsTrigger) -> None:
         trigger.full_clean()
         check_filters(trigger.type, *filters_of(trigger))
     except ValidationError as error:
-        raise ValidationError(f"«{trigger}» cannot be activated: {' '.join(error.messages)}") from error
+        raise ValidationError(f"«{trigger}» cannot be activated: {sentences_of(error)}") from error
     if trigger.system.status == ConfigurationStatus.ARCHIVED:
         raise ValidationError(f"«{trigger}» cannot be activated: its points system is archived.")
 

@@ -109,7 +109,7 @@ def test_a_row_action_asks_first_and_acts_only_on_the_answer(action: str, operat
     after = TriggerStatus.INACTIVE if action == "deactivate_one" else TriggerStatus.ACTIVE
     PointsTrigger.objects.update(status=before)
     url = f"/admin/points/pointstrigger/{trigger.id}/{action}/"
-    assert "this trigger?" in text_of(operator.get(url))
+    assert "ctivate «+10 · Lessons completed: every 1»?" in text_of(operator.get(url))
     assert PointsTrigger.objects.get().status == before
     operator.post(url, {"_form_submitted": "True"})
     assert PointsTrigger.objects.get().status == after
