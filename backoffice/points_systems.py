@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from unfold.datasets import BaseDataset
 from unfold.decorators import display
 
-from backoffice.navigation import is_change
+from backoffice.tabs import Tab, TabAdmin
 from boosts.admin import BoostAdmin
 from boosts.models import Boost, BoostStatus
 from core.admin import BadgedAdmin, with_badge
@@ -21,34 +21,31 @@ from points.admin import PointsTriggerAdmin
 from points.models import PointsSystem, PointsTrigger, TriggerStatus
 
 
-class TriggersOfSystem(PointsTriggerAdmin):
+class TriggersOfSystem(TabAdmin, PointsTriggerAdmin):
     """The triggers of the points system whose page it is."""
 
     list_display = ("shown_rule", "shown_points", "shown_filters", "shown_status", "updated")
-    list_per_page = 20
-    search_fields = ()
+    actions = ("activate_selected", "deactivate_selected", "archive_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PointsTrigger]:
         """Leave out the other systems' triggers, and those that are archived."""
-        triggers = super().get_queryset(request).select_related("metric", "achievement")
+        triggers = super().get_queryset(request).select_related("system", "metric", "achievement")
         return triggers.filter(system_id=self.extra_context["object"]).exclude(status=TriggerStatus.ARCHIVED)
 
 
-class TriggersTab(BaseDataset):
+class TriggersTab(Tab):
     """The tab of a points system's triggers."""
 
     model = PointsTrigger
     model_admin = TriggersOfSystem
     title = "Triggers"
-    tab = True
 
 
-class BoostsOfSystem(BoostAdmin):
+class BoostsOfSystem(TabAdmin, BoostAdmin):
     """The boosts of the points system whose page it is, but for those of one user, who may be many."""
 
     list_display = ("name", "shown_multiplier", "shown_days", "shown_audience", "shown_status")
-    list_per_page = 20
-    search_fields = ()
+    actions = ("activate_selected", "finish_selected", "archive_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Boost]:
         """Leave out the other systems' boosts, one user's, and those that are archived."""
@@ -56,21 +53,19 @@ class BoostsOfSystem(BoostAdmin):
         return boosts.exclude(status=BoostStatus.ARCHIVED)
 
 
-class BoostsTab(BaseDataset):
+class BoostsTab(Tab):
     """The tab of a points system's boosts."""
 
     model = Boost
     model_admin = BoostsOfSystem
     title = "Boosts"
-    tab = True
 
 
-class LevelsOfSystem(LevelAdmin):
+class LevelsOfSystem(TabAdmin, LevelAdmin):
     """The levels of the points system whose page it is, the lowest first."""
 
     list_display = ("shown_name", "shown_points", "key", "updated")
-    list_per_page = 20
-    search_fields = ()
+    actions = ("archive_selected",)
     ordering = ("points",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Level]:
@@ -79,13 +74,12 @@ class LevelsOfSystem(LevelAdmin):
         return levels.exclude(status=ConfigurationStatus.ARCHIVED)
 
 
-class LevelsTab(BaseDataset):
+class LevelsTab(Tab):
     """The tab of a points system's levels."""
 
     model = Level
     model_admin = LevelsOfSystem
     title = "Levels"
-    tab = True
 
 
 class PointsSystemAdmin(BadgedAdmin):
@@ -115,7 +109,9 @@ class PointsSystemAdmin(BadgedAdmin):
 
     def get_changeform_datasets(self, request: HttpRequest) -> list[type[BaseDataset]]:
         """Show the tabs once there is a system."""
-        return list(self.change_form_datasets) if is_change(request) else []
+        object_id = request.resolver_match.kwargs.get("object_id") if request.resolver_match else None
+        is_there = object_id is not None and self.get_object(request, object_id) is not None
+        return list(self.change_form_datasets) if is_there else []
 
     @display(description="Points system", header=True, ordering="name")
     def shown_system(self, system: PointsSystem) -> list[Any]:

@@ -101,7 +101,7 @@ class BoostAdmin(ConfigurationAdmin):
     ordering = ("-id",)
     readonly_fields = ("shown_status",)
     fields = ("system", "name", "multiplier", "rounding", "start", "end")
-    actions = ("activate_selected", "finish_selected", "archive_selected", "restore_selected")
+    actions: Sequence[str] = ("activate_selected", "finish_selected", "archive_selected", "restore_selected")
     actions_row = ("activate_one", "finish_one", "archive_one")
     actions_detail = actions_row
     offered_in = {

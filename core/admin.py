@@ -330,7 +330,9 @@ def ask_first(
         return None
     asked = ("action", "select_across", "index", "dataset", ACTION_CHECKBOX_NAME)
     answers = [(name, value) for name in asked for value in request.POST.getlist(name)]
-    context = {"title": title, "text": text, "submit": submit, "rows": rows, "answers": answers, "opts": admin_.opts}
+    back = request.get_full_path() + (tab_of(admin_.model) if "dataset" in request.POST else "")
+    context = {"title": title, "text": text, "submit": submit, "rows": rows, "answers": answers, "back": back}
+    context["opts"] = admin_.opts
     return TemplateResponse(request, "core/confirm.html", {**admin_.admin_site.each_context(request), **context})
 
 

@@ -97,7 +97,7 @@ def test_a_row_s_menu_deactivates_a_trigger_after_asking(admin_page: Page, live_
     admin_page.goto(f"{live_server.url}/admin/points/pointstrigger/")
     admin_page.locator("td.field-actions_holder span.material-symbols-outlined").first.click()
     admin_page.get_by_role("link", name="Deactivate").click()
-    expect(admin_page.get_by_text("Deactivate this trigger?")).to_be_visible()
+    expect(admin_page.get_by_text("Deactivate «+10 · Lessons completed: every 1»?")).to_be_visible()
     admin_page.get_by_role("button", name="Deactivate").click()
     expect(admin_page.get_by_text("1 deactivated.")).to_be_visible()
     assert PointsTrigger.objects.get().status == TriggerStatus.INACTIVE
@@ -162,6 +162,64 @@ def test_finishing_boosts_on_the_system_s_page_asks_first(
     expect(admin_page.get_by_text("Finish these boosts now?")).to_be_visible()
     admin_page.get_by_role("button", name="Finish now").click()
     expect(admin_page.get_by_text("1 finished.")).to_be_visible()
+
+
+def test_sorting_a_tab_cancelling_and_the_actions_of_its_rows_stay_in_it(
+    admin_page: Page, live_server: LiveServer, game: Game
+) -> None:
+    create_boost(system=game.xp, name="Alpha", multiplier=2, start=timezone.now().date())
+    create_boost(system=game.xp, name="Beta", multiplier=3, start=timezone.now().date(), status="active")
+    admin_page.goto(f"{live_server.url}/admin/points/pointssystem/{game.xp.id}/change/#dataset-boost")
+    names = admin_page.locator("#dataset-boost-group .field-name").locator("visible=true")
+    expect(names).to_have_text(["Beta", "Alpha"])
+    admin_page.locator("#dataset-boost-group").get_by_role("link", name="Name").click()
+    expect(names).to_have_text(["Alpha", "Beta"])
+
+    admin_page.get_by_role("row", name="Beta").get_by_role("checkbox").check()
+    run_on_selected(admin_page, "finish_selected")
+    expect(admin_page.get_by_text("Finish these boosts now?")).to_be_visible()
+    admin_page.get_by_role("link", name="Cancel").click()
+    expect(names).to_have_text(["Alpha", "Beta"])
+
+    run_on_row(admin_page, "Alpha", "Activate")
+    expect(admin_page.get_by_text("Activate «Alpha»?")).to_be_visible()
+    admin_page.get_by_role("button", name="Activate").click()
+    expect(admin_page.get_by_text("1 activated.")).to_be_visible()
+    expect(names).to_have_text(["Alpha", "Beta"])
+
+    admin_page.get_by_role("row", name="Beta").get_by_role("checkbox").check()
+    run_on_selected(admin_page, "finish_selected")
+    admin_page.get_by_role("button", name="Finish now").click()
+    expect(admin_page.get_by_text("1 finished.")).to_be_visible()
+    expect(names).to_have_text(["Alpha", "Beta"])
+
+
+def test_what_is_no_image_is_said_to_be_none_before_it_is_saved(
+    admin_page: Page, live_server: LiveServer, tmp_path: Path
+) -> None:
+    text, image = tmp_path / "notes.txt", tmp_path / "gold.png"
+    text.write_text("not an image")
+    image.write_bytes(draw_badge("seal", "gold", "star").read())
+    admin_page.goto(f"{live_server.url}/admin/points/pointssystem/add/")
+    chosen = admin_page.get_by_alt_text("Chosen badge")
+    for file, is_image in ((text, False), (image, True), (text, False)):
+        admin_page.set_input_files("#id_badge", file)
+        expect(chosen).to_be_visible(visible=is_image)
+        expect(admin_page.get_by_text("This file is not an image")).to_be_visible(visible=not is_image)
+
+
+def test_a_hidden_field_that_is_wrong_keeps_no_trigger_from_being_saved(
+    admin_page: Page, live_server: LiveServer, game: Game
+) -> None:
+    admin_page.goto(f"{live_server.url}/admin/points/pointstrigger/add/?system={game.xp.id}")
+    admin_page.select_option("#id_type", "streak")
+    admin_page.fill("#id_streak_length", "-5")
+    admin_page.select_option("#id_type", "metric")
+    admin_page.fill("#id_points", "5")
+    choose(admin_page, "metric", "Lessons")
+    admin_page.fill("#id_metric_threshold", "3")
+    admin_page.get_by_role("button", name="Save", exact=True).click()
+    expect(admin_page.get_by_role("row", name="Lessons completed: every 3")).to_be_visible()
 
 
 @pytest.mark.parametrize("page_", ["levels/level/add/?system={}", "points/pointssystem/{}/change/"])
