@@ -24,8 +24,8 @@ from achievements.rules import AchievementType
 from achievements.services import check_key_change, check_prerequisites, lock_achievement
 from core.admin import (
     BadgedAdmin,
-    ConfigurationForm,
     LiveFilter,
+    TypedForm,
     dialog,
     each_or_message,
     kept_rows,
@@ -39,22 +39,22 @@ from users.admin_filters import FilterFormSet
 from users.services import Filters
 
 
-class AchievementForm(ConfigurationForm):
-    """An achievement. Fields of other types than the chosen one are hidden on the page, and emptied here."""
+class AchievementForm(TypedForm):
+    """An achievement."""
+
+    fields_of_type = ACHIEVEMENT_FIELDS
 
     class Meta:
         model = Achievement
         fields = ("name", "description", "type", *TYPED_FIELDS, "badge", "badge_url")
 
     def clean(self) -> dict[str, Any]:
-        """Empty the hidden fields; refuse another type while users can complete the achievement."""
-        data = super().clean() or {}
+        """Refuse another type, and another key, while users can complete the achievement."""
+        data = super().clean()
         if not self.instance._state.adding and "type" in data:
             is_inactive = self.instance.status == AchievementStatus.INACTIVE
             check_type_change(self.instance.type, data["type"], is_inactive=is_inactive, what="achievement")
         check_key_change(self.instance, data.get("key", self.instance.key))
-        for field in set(TYPED_FIELDS) - set(ACHIEVEMENT_FIELDS.get(data.get("type", ""), ())):
-            data[field] = None
         return data
 
 

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 from boosts.rules import BoostPhase, phase_of
 from core.models import NAME_LENGTH_MAX, Configuration
-from points.models import PointsSystem
+from points.models import PointsSystem, system_problems
 from points.rules import Rounding
 from users.models import EXTERNAL_ID_LENGTH_MAX, AttributeFilter
 
@@ -30,6 +30,17 @@ class BoostStatus(models.TextChoices):
     ARCHIVED = "archived", "Archived"
 
 
+class MultiplierField(models.DecimalField):  # type: ignore[type-arg] # Django's class takes no parameter at run time
+    """A multiplier, of which one sentence says what it may be, however it is wrong."""
+
+    def run_validators(self, value: Decimal) -> None:
+        """Refuse what is out of range, multiplies nothing or has too many decimals."""
+        if not 0 < value < 100 or value == 1 or value != round(value, MULTIPLIER_PLACES):
+            raise ValidationError(
+                f"must be more than 0, less than 100, not 1, and have at most {MULTIPLIER_PLACES} decimals."
+            )
+
+
 class Boost(Configuration):
     """A multiplier of awards for everyone, for users with some attributes, or for one user."""
 
@@ -44,7 +55,7 @@ class Boost(Configuration):
     end = models.DateField(
         null=True, blank=True, help_text="Its last day, by each user's own calendar; empty for no end."
     )
-    multiplier = models.DecimalField(
+    multiplier = MultiplierField(
         max_digits=6,
         decimal_places=MULTIPLIER_PLACES,
         help_text="More than 0, less than 100, not 1. It multiplies awards, never deductions.",
@@ -109,9 +120,7 @@ class Boost(Configuration):
 
     def clean(self) -> None:
         """Refuse impossible values, naming the field."""
-        problems = {}
-        if self.multiplier is not None and (not 0 < self.multiplier < 100 or self.multiplier == Decimal(1)):
-            problems["multiplier"] = "must be more than 0, less than 100, and not 1."
+        problems = system_problems(self)
         if self.start and self.end and self.end < self.start:
             problems["end"] = "must not be before start."
         if problems:

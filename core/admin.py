@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet, TextField
+from django.db.models import ForeignKey, Model, QuerySet, TextField
 from django.forms.renderers import BaseRenderer
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -103,6 +103,10 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg] # Django's f
         super().__init__(*args, **kwargs)
         decimals = {name: value for name, value in self.initial.items() if isinstance(value, Decimal)}
         self.initial.update({name: plain_number(value) for name, value in decimals.items()})
+        for field in self.fields.values():
+            if isinstance(field, forms.IntegerField):  # and decimals, which Django derives from it
+                # Which numbers are allowed is for the model to say: Django's field has other limits, or repeats them.
+                field.validators = []
 
     def clean(self) -> dict[str, Any]:
         """Lock a stored row and read it again: what others decided since this form read it holds, and is checked."""
@@ -124,8 +128,11 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg] # Django's f
         """Refuse what the database would, such as a key that is taken.
 
         Django passes over constraints on fields that are not asked for; keys are unique by the status, which is not.
+        What cannot be read is not part of the row, which may then lack it: that is no second error.
         """
+        unreadable = {name: errors.copy() for name, errors in self.errors.items()}
         super()._post_clean()  # type: ignore[misc] # Django's own
+        self.errors.update(unreadable)
         if not self.errors:
             try:
                 self.instance.validate_constraints()
@@ -228,6 +235,21 @@ class ConfigurationAdmin(ModelAdmin):
         found = super().get_actions_detail(request, object_id)
         row = self.get_object(request, object_id) if found else None
         return [each for each in found if row is not None and self.is_offered(each.action_name, row)]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Leave out of what the address proposes for a new row the references to what is not there, or archived."""
+        given: dict[str, Any] = super().get_changeform_initial_data(request)
+        return {name: value for name, value in given.items() if self._can_be_proposed(name, value)}
+
+    def _can_be_proposed(self, name: str, value: Any) -> bool:
+        field = next((each for each in self.opts.concrete_fields if each.name == name), None)
+        if not isinstance(field, ForeignKey):
+            return True
+        try:
+            row = field.related_model._default_manager.filter(pk=value).first()
+        except (ValidationError, ValueError):
+            return False
+        return row is not None and getattr(row, "status", "") != ConfigurationStatus.ARCHIVED
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

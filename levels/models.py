@@ -1,11 +1,12 @@
 """Levels: names for how many points a user has. A user's level is derived from the total, never stored."""
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
 from core.models import KEY_LENGTH_MAX, NAME_LENGTH_MAX, Badged, ConfigurationStatus, validate_key
-from points.models import PointsSystem
+from points.models import PointsSystem, system_problems
 from points.rules import POINTS_LIMIT
 
 
@@ -42,3 +43,9 @@ class Level(Badged):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse an archived points system, and two badges."""
+        super().clean()
+        if problems := system_problems(self):
+            raise ValidationError(problems)

@@ -15,8 +15,8 @@ from unfold.decorators import display
 
 from core.admin import (
     ConfigurationAdmin,
-    ConfigurationForm,
     LiveFilter,
+    TypedForm,
     all_or_message,
     dialog,
     only_for,
@@ -39,19 +39,18 @@ from users.admin_filters import FilterFormSet
 from users.services import Filters
 
 
-class TriggerForm(ConfigurationForm):
-    """A trigger. Fields of other types than the chosen one are hidden on the page, and emptied here."""
+class TriggerForm(TypedForm):
+    """A trigger."""
+
+    fields_of_type = TRIGGER_FIELDS
 
     class Meta:
         model = PointsTrigger
         fields = ("system", "type", "points", *TYPED_FIELDS, "block_if_out_of_points")
 
     def clean(self) -> dict[str, Any]:
-        """Empty the hidden fields; refuse another type while the trigger is active."""
-        data = super().clean() or {}
-        kept = TRIGGER_FIELDS.get(data.get("type", ""), ())
-        for field in set(TYPED_FIELDS) - set(kept):
-            data[field] = None
+        """Block nothing but for a metric; refuse another type while the trigger is active."""
+        data = super().clean()
         if data.get("type") != TriggerType.METRIC:
             data["block_if_out_of_points"] = False
         if not self.instance._state.adding and "type" in data:

@@ -64,6 +64,14 @@ class PointsSystem(Badged):
         return {**super().fields_when_restored(), "restored": timezone.now()}
 
 
+def system_problems(part: Any) -> dict[str, str]:
+    """Return what is wrong with the points system that a new trigger, boost or level is added to, by the field."""
+    system = getattr(part, "system", None) if part._state.adding else None
+    if system is None or system.status != ConfigurationStatus.ARCHIVED:
+        return {}
+    return {"system": "is archived: restore it first, or choose another."}
+
+
 class TriggerType(models.TextChoices):
     """What makes a trigger fire."""
 
@@ -220,7 +228,7 @@ class PointsTrigger(Configuration):
             problems["points"] = "must not be 0."
         if self.block_if_out_of_points and (self.type != TriggerType.METRIC or (self.points or 0) >= 0):
             problems["block_if_out_of_points"] = "is possible only for a metric trigger with negative points."
-        return problems | self._archived_problems()
+        return problems | self._archived_problems() | system_problems(self)
 
     def _archived_problems(self) -> dict[str, Any]:
         used = {"metric": self.metric, "achievement": self.achievement}

@@ -1,11 +1,20 @@
 """What the admin of everything that has filters by attributes shares."""
 
+from typing import Final
+
 from django import forms
 from django.core.exceptions import ValidationError
 
 from core.admin import kept_rows
+from core.services import messages_by_field
 from users.models import AttributeType
-from users.services import Filters
+from users.services import FIELD_OF_TYPE, Filters
+
+SUBJECTS: Final = {
+    FIELD_OF_TYPE[AttributeType.USER]: "Filters by the user's attributes",
+    FIELD_OF_TYPE[AttributeType.EVENT]: "Filters by the event's attributes",
+}
+"""What the page calls what the services say something of."""
 
 
 class FilterFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # Django's forms take no parameter at run time
@@ -25,4 +34,7 @@ class FilterFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # Django
         try:
             self.check(of_user, [each for each in filters if each not in of_user])
         except ValidationError as error:
-            raise ValidationError(["Filters " + message for message in error.messages]) from error
+            found = messages_by_field(error).items()
+            raise ValidationError(
+                [f"{SUBJECTS.get(field, 'Filters')} {text}" for field, texts in found for text in texts]
+            ) from error
