@@ -11,10 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
 
 from boosts.models import Boost, BoostFilter, BoostStatus
 from boosts.rules import BoostPhase
-from boosts.services import activate_boosts, check_changeable, finish_boosts, phase_now, with_zones
+from boosts.services import activate_boosts, check_changeable, check_end, finish_boosts, phase_now, with_zones
+from boosts.store import in_phase
 from core.admin import (
     STATUS_COLOURS,
     ConfigurationAdmin,
@@ -48,6 +50,18 @@ class BoostForm(ConfigurationForm):
         check_changeable(self.instance, timezone.now())
         return data
 
+    def _post_clean(self) -> None:
+        """Refuse a last day that is over; have a start made known again that was put off."""
+        super()._post_clean()
+        now = timezone.now()
+        if not self.errors and (self.instance._state.adding or "end" in self.changed_data):
+            try:
+                check_end(self.instance, now)
+            except ValidationError as error:
+                self.add_error(None, error)
+        if phase_now(self.instance, now) == BoostPhase.SCHEDULED:
+            self.instance.start_marked = None
+
 
 class BoostFilters(FilterFormSet):
     """The filters of a boost."""
@@ -77,6 +91,25 @@ class FilterInline(TabularInline):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
+class PhaseFilter(admin.SimpleListFilter):
+    """Filters by what the column of the status says."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer where a boost can be in its life."""
+        return [(name, name.capitalize()) for name in (*BoostPhase, BoostStatus.ARCHIVED.value)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Boost]) -> QuerySet[Boost]:
+        """Return those that are there now."""
+        if self.value() == BoostStatus.ARCHIVED:
+            return queryset.filter(status=BoostStatus.ARCHIVED)
+        if self.value() not in list(BoostPhase):
+            return queryset
+        return in_phase(queryset.exclude(status=BoostStatus.ARCHIVED), BoostPhase(str(self.value())), timezone.now())
+
+
 def is_finished(boost: Boost) -> bool:
     """Tell whether a boost can no longer be changed."""
     return phase_now(boost, timezone.now()) == BoostPhase.FINISHED
@@ -92,13 +125,17 @@ class BoostAdmin(ConfigurationAdmin):
     list_display: Sequence[Any] = (
         *("name", "system", "shown_multiplier", "shown_days", "shown_audience", "shown_status", "created"),
     )
-    list_filter = (LiveFilter, "status", "system")
+    list_filter = (LiveFilter, PhaseFilter, "system")
     list_select_related = ("system",)
     search_fields: Sequence[str] = ("name", "external_id")
     search_help_text = "Search by the name of the boost, or the ID of the one user whom it is for"
     autocomplete_fields = ("system",)
     # Ids are in time order: the newest first, by the index of the key.
     ordering = ("-id",)
+    # Each user may have a boost: counting a million takes longer than showing fifty.
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    list_disable_select_all = True
     readonly_fields = ("shown_status",)
     fields = ("system", "name", "multiplier", "rounding", "start", "end")
     actions: Sequence[str] = ("activate_selected", "finish_selected", "archive_selected", "restore_selected")
@@ -153,7 +190,8 @@ class BoostAdmin(ConfigurationAdmin):
         is_archived = row.status == BoostStatus.ARCHIVED
         return BoostStatus.ARCHIVED.value if is_archived else phase_now(row, timezone.now()).value
 
-    @display(description="Status", label=STATUS_COLOURS, ordering="status")
+    # Not sortable: where a boost is follows from the day in its users' zones, not from the column.
+    @display(description="Status", label=STATUS_COLOURS)
     def shown_status(self, boost: Boost) -> str:
         """Show where the boost is in its life as a coloured label."""
         return self.status_of(boost).capitalize()

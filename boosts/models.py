@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -110,12 +110,20 @@ class Boost(Configuration):
     def __str__(self) -> str:
         return self.name
 
+    def fields_when_restored(self) -> dict[str, Any]:
+        """Keep a finished boost finished, and in the lists of those that are; another is to be activated again."""
+        return super().fields_when_restored() | ({"status": BoostStatus.ACTIVE} if self.finished else {})
+
     def phase(self, at: datetime, tz: str | None = None) -> BoostPhase:
         """Where the boost is at `at`; `tz` is the zone of the one user whom it may be for."""
         if self.finished is not None and self.finished <= at:
             return BoostPhase.FINISHED
         if self.status != BoostStatus.ACTIVE:
             return BoostPhase.INACTIVE
+        return self.phase_by_days(at, tz)
+
+    def phase_by_days(self, at: datetime, tz: str | None = None) -> BoostPhase:
+        """Where an activated boost that was not stopped is at `at`."""
         return phase_of(self.start, self.end, at=at, tz=tz, is_of_user=self.external_id is not None)
 
     def clean(self) -> None:

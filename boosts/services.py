@@ -16,6 +16,8 @@ from users.models import AttributeType, EndUser
 from users.services import Filters, check_attributes, filters_of, replace_filters
 
 FINISHED: Final = "is finished, and a finished boost cannot be changed."
+OVER: Final = "must not be before today: a boost whose last day is over counts for nobody."
+STOPS: Final = "must not be before today: that would finish the boost for ever, which «Finish now» in the admin is for."
 
 
 @transaction.atomic
@@ -46,7 +48,10 @@ def update_boost(*, boost: Boost, user_filters: Filters | None = None, **fields:
     check_changeable(boost, now)
     if user_filters and boost.external_id is not None:
         raise ValidationError({"user_filters": "cannot be given for one user's boost."})
+    is_moved = fields.get("end", boost.end) != boost.end
     update_checked(boost, **fields)
+    if is_moved:
+        check_end(boost, now)
     if phase_now(boost, now) == BoostPhase.SCHEDULED:
         update_checked(boost, start_marked=None)  # It will begin again.
     if user_filters is not None:
@@ -61,13 +66,22 @@ def check_changeable(boost: Boost, now: datetime) -> None:
         raise ValidationError(f"«{boost}» {FINISHED}")
 
 
+def check_end(boost: Boost, now: datetime) -> None:
+    """Raise ValidationError where the end that a boost is given is over already, so that it would be final unasked."""
+    if boost.phase_by_days(now, _zone_of(boost)) == BoostPhase.FINISHED:
+        raise ValidationError({"end": STOPS if boost.status == BoostStatus.ACTIVE else OVER})
+
+
 def phase_now(boost: Boost, now: datetime) -> BoostPhase:
     """Return where a boost is, one user's by that user's zone."""
-    if boost.external_id is None:
-        return boost.phase(now)
-    if hasattr(boost, "user_tz"):
-        return boost.phase(now, boost.user_tz)
-    return boost.phase(now, EndUser.objects.filter(external_id=boost.external_id).values_list("tz", flat=True).first())
+    return boost.phase(now, _zone_of(boost))
+
+
+def _zone_of(boost: Boost) -> str | None:
+    """Return the zone of the one user whom the boost may be for."""
+    if boost.external_id is None or hasattr(boost, "user_tz"):
+        return getattr(boost, "user_tz", None)
+    return EndUser.objects.filter(external_id=boost.external_id).values_list("tz", flat=True).first()
 
 
 def with_zones(boosts: QuerySet[Boost]) -> QuerySet[Boost]:

@@ -1,19 +1,22 @@
 """Boosts on the hot path, and reading them."""
 
+from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
 
 import msgspec
-from django.db.models import Q, QuerySet
+from django.db.models import Case, DateField, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 
 from boosts.models import Boost, BoostStatus
-from boosts.rules import BoostPhase, BoostRule
+from boosts.rules import FIRST_ZONE, LAST_ZONE, BoostPhase, BoostRule
 from core.models import ConfigurationStatus
 from points.models import PointsSystem
 from points.rules import AppliedBoost, Rounding
 from users.models import EndUser
+from users.rules import local_date, local_dates
 
 AFTER_ALL_OTHERS: Final = 2**31
 """The order of boosts of one user: after those that are for more."""
@@ -149,3 +152,33 @@ def read_phases(ids: Iterable[str], at: datetime, tz: str | None) -> dict[str, s
     phases = {str(boost.id): boost.phase(at, tz) for boost in Boost.objects.filter(id__in=set(ids))}
     live = (BoostPhase.SCHEDULED, BoostPhase.ACTIVE)
     return {id_: phase.value for id_, phase in phases.items() if phase in live}
+
+
+def in_phase(boosts: QuerySet[Boost], phase: BoostPhase, at: datetime) -> QuerySet[Boost]:
+    """Return those of `boosts` that are in this phase at `at`, as `Boost.phase` says of each."""
+    utc = at.astimezone(UTC)
+    first, last = (utc + FIRST_ZONE).date(), (utc - LAST_ZONE).date()
+    of_user = Q(external_id__isnull=False)
+    # What is so in every zone needs no look at the one user whom a boost may be for: there may be millions.
+    is_ahead = Q(start__gt=first) | of_user & Q(start__gt=last) & Q(start__gt=F("local_day"))
+    is_over = Q(end__isnull=False) & (Q(end__lt=last) | of_user & Q(end__lt=first) & Q(end__lt=F("local_day")))
+    is_active, is_stopped = Q(status=BoostStatus.ACTIVE), Q(finished__isnull=False) & Q(finished__lte=at)
+    conditions = {
+        BoostPhase.INACTIVE: ~is_stopped & ~is_active,
+        BoostPhase.SCHEDULED: ~is_stopped & is_active & is_ahead,
+        BoostPhase.ACTIVE: ~is_stopped & is_active & ~is_ahead & ~is_over,
+        BoostPhase.FINISHED: is_stopped | is_active & is_over,
+    }
+    return boosts.alias(local_day=_local_day(at)).filter(conditions[phase])
+
+
+def _local_day(at: datetime) -> Coalesce:
+    """Return the date of `at` where the one user is whom a boost is for; in UTC where nobody knows the zone."""
+    utc_day = local_date(at, None)
+    zones: dict[date, list[str]] = defaultdict(list)
+    for tz, day in local_dates(at).items():
+        zones[day].append(tz)
+    others = [When(tz__in=names, then=Value(day)) for day, names in zones.items() if day != utc_day]
+    users = EndUser.objects.filter(external_id=OuterRef("external_id"))
+    day_of_user = users.values(day=Case(*others, default=Value(utc_day), output_field=DateField()))
+    return Coalesce(Subquery(day_of_user), Value(utc_day), output_field=DateField())

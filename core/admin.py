@@ -1,6 +1,6 @@
 """What the admin of every configuration shares: it is archived instead of deleted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import wraps
 from typing import Any, ClassVar, Final
@@ -43,11 +43,18 @@ class LiveFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         """Offer to see only what is archived, or all."""
-        return (("only", "Only archived"), ("with", "With archived"))
+        return (("only", "Only archived"), ("with", "Both"))
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Say what is shown where nothing is chosen: Django's own word for that is All."""
+        unfiltered, *chosen = super().choices(changelist)
+        yield {**unfiltered, "display": "Not archived"}
+        yield from chosen
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return what was asked for."""
-        if self.value() == "with" or request.GET.get("status__exact") == ConfigurationStatus.ARCHIVED:
+        """Return what was asked for; who asks for the status of what is archived is shown it."""
+        by_status = (request.GET.get("status__exact"), request.GET.get("status"))
+        if self.value() == "with" or ConfigurationStatus.ARCHIVED in by_status:
             return queryset
         if self.value() == "only":
             return queryset.filter(status=ConfigurationStatus.ARCHIVED)

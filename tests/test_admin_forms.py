@@ -1,20 +1,23 @@
 """What the forms of the admin say of what cannot be: once, in words that name it, and of nothing that is hidden."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from achievements.models import Achievement
 from boosts.models import Boost
+from boosts.services import create_boost
 from core.services import archive
 from levels.models import Level
 from points.models import PointsTrigger
 from tests.conftest import Game
 from tests.test_admin import operator as operator  # noqa: PLC0414 - a fixture
 from tests.test_admin import text_of, trigger_form, with_filters
-from tests.test_admin_rules import achievement_form, boost_form, errors_of, make_boost
+from tests.test_admin_rules import achievement_form, boost_form, errors_of, make_boost, today
 
 DAY = timedelta(days=1)
 TRIGGERS, ACHIEVEMENTS, BOOSTS = "points/pointstrigger", "achievements/achievement", "boosts/boost"
@@ -134,3 +137,41 @@ def test_an_address_that_proposes_a_points_system_that_is_none_opens_the_form_wi
     page = operator.get(f"/admin/{BOOSTS}/add/?system={game.xp.id}&name=Gold")
     assert str(game.xp.id) not in page.content.decode()
     assert 'value="Gold"' in page.content.decode()
+
+
+# --- A boost's end ---------------------------------------------------------------------------------------------------
+def test_the_end_of_an_active_boost_is_not_put_into_the_past_by_which_it_would_be_final(
+    operator: Client, game: Game
+) -> None:
+    boost = make_boost(game, start=today() - 9 * DAY)
+    form = boost_form(game, start=str(today() - 9 * DAY), end=str(today() - 3 * DAY))
+    answer = operator.post(f"/admin/{BOOSTS}/{boost.id}/change/", form)
+    ((sentence,),) = errors_of(answer).values()
+    assert sentence.startswith("must not be before today: that would finish the boost for ever")
+    assert "«Finish now»" in sentence
+    assert list(errors_of(answer)) == ["end"]
+    assert Boost.objects.get().end is None
+    assert operator.post(f"/admin/{BOOSTS}/{boost.id}/change/", form | {"end": str(today())}).status_code == 302
+
+
+def test_a_draft_whose_days_went_by_can_be_renamed_and_moved_but_not_to_where_it_is_over(
+    operator: Client, game: Game
+) -> None:
+    old = {"start": today() - 9 * DAY, "end": today() - 5 * DAY}
+    boost = create_boost(system=game.xp, name="Draft", multiplier=Decimal(2), **old)
+    url = f"/admin/{BOOSTS}/{boost.id}/change/"
+    form = boost_form(game, name="Renamed", **{field: str(day) for field, day in old.items()})
+    assert operator.post(url, form).status_code == 302
+    refused = operator.post(url, form | {"end": str(today() - 4 * DAY)})
+    assert errors_of(refused) == {
+        "end": ["must not be before today: a boost whose last day is over counts for nobody."]
+    }
+    assert operator.post(url, form | {"end": str(today() + DAY)}).status_code == 302
+
+
+def test_a_boost_that_is_put_off_in_the_admin_begins_again(operator: Client, game: Game) -> None:
+    boost = make_boost(game)
+    Boost.objects.update(start_marked=timezone.now().astimezone(UTC))
+    form = boost_form(game, start=str(today() + 5 * DAY), end="")
+    assert operator.post(f"/admin/{BOOSTS}/{boost.id}/change/", form).status_code == 302
+    assert Boost.objects.get().start_marked is None

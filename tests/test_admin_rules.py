@@ -211,6 +211,7 @@ BAD_BOOSTS: dict[str, tuple[dict[str, str], str]] = {
     **{f"a multiplier of {each}": ({"multiplier": each}, MULTIPLIERS) for each in ("1", "0", "-2", "100", "1e400")},
     **{f"a multiplier of {each}": ({"multiplier": each}, MULTIPLIERS) for each in ("1.00001", "99.99991", "1e-400")},
     "an end before the start": ({"end": "2020-01-01"}, "must not be before start."),
+    "days that are over": ({"start": "2020-01-01", "end": "2020-01-02"}, "must not be before today"),
     "no start": ({"start": ""}, "This field is required."),
 }
 
