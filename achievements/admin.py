@@ -32,6 +32,7 @@ from core.admin import (
     only_for,
     row_action,
     with_badge,
+    without_zeros,
 )
 from core.services import check_type_change
 from metrics.services import check_filters
@@ -135,6 +136,7 @@ class AchievementAdmin(BadgedAdmin):
     conditional_fields = {field: only_for(type_) for type_, fields in ACHIEVEMENT_FIELDS.items() for field in fields}
     actions: Sequence[str] = ("lock_selected", "archive_selected", "restore_selected")
     actions_row: Sequence[str] = ("lock_one", "archive_one")
+    readonly_preprocess_fields = {"metric_value": without_zeros}
     offered_in = {
         "activate_one": (AchievementStatus.INACTIVE, AchievementStatus.LOCKED),
         "lock_one": (AchievementStatus.ACTIVE,),

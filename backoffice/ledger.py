@@ -145,13 +145,14 @@ def metric_rows(user: EndUser) -> Table:
     rows = [
         [
             total.metric.name,
-            f"{plain_number(total.total):,} {total.metric.units}",
+            f"{plain_number(total.total):,}",
             f"{plain_number(total.peak):,}",
+            total.metric.units,
             _moment(total.at),
         ]
         for total in totals
     ]
-    return {"headers": ["Metric", "Total", "Highest ever", "Last event (UTC)"], "rows": rows}
+    return {"headers": ["Metric", "Total", "Highest ever", "Unit", "Last event (UTC)"], "rows": rows}
 
 
 def ledger_page(user: EndUser, system: PointsSystem, *, before: str) -> LedgerPage:

@@ -88,6 +88,8 @@ class PointsSystemAdmin(BadgedAdmin):
     empty_hint = "A points system is a currency of its own: XP, gems, energy."
     list_display = ("shown_system", "key", "shown_maximum", "shown_triggers", "shown_status", "created")
     search_fields = ("name", "key")
+    # As the table's own, which a query that counts does not take.
+    ordering = ("created", "id")
     readonly_fields = ("shown_badge",)
     fieldsets = (
         (None, {"fields": ("name", "key", "description", "max_points")}),

@@ -26,6 +26,7 @@ from core.admin import (
     ask_first,
     dialog,
     row_action,
+    without_zeros,
 )
 from core.json import plain_number
 from core.models import ConfigurationStatus
@@ -146,6 +147,7 @@ class BoostAdmin(ConfigurationAdmin):
         "finish_one": (BoostPhase.SCHEDULED, BoostPhase.ACTIVE),
     }
     change_form_outer_before_template = "backoffice/boost_finished.html"
+    readonly_preprocess_fields = {"multiplier": without_zeros}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Boost]:
         """Bring along each boost's filters, and the zone of the one user whom it may be for."""

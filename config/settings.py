@@ -241,6 +241,9 @@ UNFOLD = {
     "SITE_HEADER": "Pointsmith",
     "SITE_SUBHEADER": "Points engine",
     "SITE_SYMBOL": "trophy",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("backoffice/favicon.svg")},
+    ],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("backoffice/admin.css")],

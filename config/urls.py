@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from core.health import healthz, readyz
-from core.media import serve_media
+from core.media import serve_favicon, serve_media
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -13,5 +13,6 @@ urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("media/<path:name>", serve_media),
+    path("favicon.ico", serve_favicon),
     path("", include("api.urls")),
 ]

@@ -1,10 +1,11 @@
-"""Serving uploaded files from storage."""
+"""Serving uploaded files from storage, and the icon that browsers ask for by themselves."""
 
 import mimetypes
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import default_storage
-from django.http import FileResponse, Http404, HttpRequest
+from django.http import FileResponse, Http404, HttpRequest, HttpResponseRedirect
+from django.templatetags.static import static
 
 
 def serve_media(_: HttpRequest, name: str) -> FileResponse:
@@ -16,3 +17,8 @@ def serve_media(_: HttpRequest, name: str) -> FileResponse:
     content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     return FileResponse(file, content_type=content_type, headers=headers)
+
+
+def serve_favicon(_: HttpRequest) -> HttpResponseRedirect:
+    """Send browsers, which ask here whatever page they show, to the icon."""
+    return HttpResponseRedirect(static("backoffice/favicon.svg"))

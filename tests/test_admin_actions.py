@@ -1,19 +1,23 @@
 """What the actions of the admin say: what was done, what was not and why, and of which row."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from achievements.models import Achievement
+from boosts.models import Boost
 from core.services import archive, create_checked
 from metrics.models import Metric
-from tests.conftest import Game
+from tests.conftest import Api, Game
 from tests.test_admin import operator as operator  # noqa: PLC0414 - a fixture
 from tests.test_admin import text_of
 from tests.test_admin_rules import act, act_on_one, make_achievement, make_boost, today
+from users.models import EndUser
 
 DAY = timedelta(days=1)
 ACHIEVEMENTS, METRICS = "achievements/achievement", "metrics/metric"
@@ -117,3 +121,69 @@ def test_a_dialog_names_its_row(operator: Client, game: Game) -> None:
     assert "Finish «100 {percent} &lt;more&gt;» now?" in asked("boosts/boost", odd, "finish_one")
     assert "Lock «Bookworm»?" in asked(ACHIEVEMENTS, make_achievement(game, status="active"), "lock_one")
     assert "Archive «XP»?" in asked("points/pointssystem", game.xp, "archive_one")
+
+
+# --- Lists -----------------------------------------------------------------------------------------------------------
+def test_the_filter_of_what_is_archived_says_what_it_shows(operator: Client, game: Game) -> None:
+    archive(row=game.flashcards)
+    shown = {
+        "": (True, False),
+        "?archived=with": (True, True),
+        "?archived=only": (False, True),
+    }
+    for query, (live, archived) in shown.items():
+        page = text_of(operator.get(f"/admin/{METRICS}/{query}"))
+        assert "Not archived Only archived Both" in page
+        assert ("Lessons completed" in page, "Flashcards flipped" in page) == (live, archived)
+
+
+def test_the_completion_of_points_systems_has_an_order(operator: Client, game: Game, recwarn: Any) -> None:
+    field = {"app_label": "boosts", "model_name": "boost", "field_name": "system"}
+    assert operator.get("/admin/autocomplete/", field).json()["results"][0]["text"] == "XP"
+    assert [str(each.message) for each in recwarn if "Unordered" in each.category.__name__] == []
+
+
+def test_the_list_of_boosts_filters_by_the_status_that_it_shows(operator: Client, game: Game) -> None:
+    archived = make_boost(game, name="Archived one")
+    archive(row=archived)
+    make_boost(game, name="Inactive one", status="inactive")
+    make_boost(game, name="Scheduled one", start=today() + 9 * DAY)
+    make_boost(game, name="Active one")
+    make_boost(game, name="Finished one", start=today() - 9 * DAY, end=today() - 5 * DAY)
+    make_boost(game, name="Finished two")
+    Boost.objects.filter(name="Finished two").update(finished=timezone.now().astimezone(UTC))
+    names = {
+        "inactive": {"Inactive one"},
+        "scheduled": {"Scheduled one"},
+        "active": {"Active one"},
+        "finished": {"Finished one", "Finished two"},
+        "archived": {"Archived one"},
+    }
+    every = {name for some in names.values() for name in some}
+    for status, expected in names.items():
+        page = operator.get(f"/admin/boosts/boost/?status={status}").content.decode()
+        assert {name for name in every if name in page} == expected
+        assert "sortable column-shown_status" not in page
+
+
+# --- What browsers and operators see besides ------------------------------------------------------------------------
+def test_the_icon_of_the_site_is_found_where_browsers_look_for_it(operator: Client) -> None:
+    icon = operator.get("/favicon.ico", follow=True)
+    assert icon.status_code == 200
+    assert icon["Content-Type"] == "image/svg+xml"
+    assert '<link rel="icon" href="/static/backoffice/favicon.svg"' in operator.get("/admin/").content.decode()
+
+
+def test_a_number_is_shown_without_zeros_where_it_cannot_be_changed(operator: Client, game: Game) -> None:
+    boost = make_boost(game, multiplier=Decimal("2.5"))
+    Boost.objects.update(finished=timezone.now().astimezone(UTC))
+    page = text_of(operator.get(f"/admin/boosts/boost/{boost.id}/change/"))
+    assert "Multiplier 2.5 " in page
+    assert "2.5000" not in page
+
+
+def test_a_user_s_page_says_no_1_lessons(operator: Client, api: Api, game: Game) -> None:
+    Metric.objects.filter(key="lessons").update(units="lessons")
+    api.event("alice", 1)
+    page = text_of(operator.get(f"/admin/users/enduser/{EndUser.objects.get().id}/change/"))
+    assert "Metric Total Highest ever Unit Last event (UTC) Lessons completed 1 1 lessons" in page
