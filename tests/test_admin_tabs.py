@@ -54,10 +54,10 @@ def test_archiving_the_last_row_of_the_last_page_leads_to_the_page_before_it(ope
     assert names_in(done) == [f"Level {n:02}" for n in range(20, 40)]
 
 
-@pytest.mark.parametrize(("page", "first"), [("99", 40), ("0", 0), ("-1", 0), ("x", 0), ("9" * 30, 40)])
-def test_a_page_that_is_none_is_the_nearest_one(page: str, first: int, operator: Client, game: Game) -> None:
+@pytest.mark.parametrize(("number", "first"), [("99", 40), ("0", 0), ("-1", 0), ("x", 0), ("9" * 30, 40)])
+def test_a_page_that_is_none_is_the_nearest_one(number: str, first: int, operator: Client, game: Game) -> None:
     make_levels(game, 41)
-    shown = operator.get(url_of(game.xp, f"?level-p={page}"))
+    shown = operator.get(url_of(game.xp, f"?level-p={number}"))
     assert shown.status_code == 200
     assert names_in(shown)[0] == f"Level {first:02}"
 
