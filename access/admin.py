@@ -11,13 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.text import Truncator
 from rest_framework_api_key.crypto import KeyGenerator
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from access.keys import application_generator, generator
 from access.models import ApiKey, ApplicationKey, KeyUse
 from access.services import revoke_keys
-from core.admin import ConfigurationAdmin, LiveFilter, ask_first, back_to_list, dialog
+from core.admin import ConfigurationAdmin, LiveFilter, ask_first, dialog, row_action
 from core.models import ConfigurationStatus
 
 FINAL: Final = "Calls with a revoked key are refused from the next one on. That is final: it cannot be brought back."
@@ -39,10 +39,6 @@ class RevokedFilter(LiveFilter):
     """Hides what is revoked, unless it is asked for. Asks for one status, which an index with the order serves."""
 
     title = "revoked"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        """Offer to see only what is revoked, or all."""
-        return (("only", "Only revoked"), ("with", "With revoked"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return what was asked for."""
@@ -108,16 +104,10 @@ class KeyAdmin(ConfigurationAdmin):
             self._revoke(request, queryset)
         return page
 
-    @action(
-        description="Revoke",
-        icon="block",
-        permissions=["change"],
-        dialog=dialog("Revoke this key?", FINAL, "Revoke"),
-    )
-    def revoke_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+    @row_action("Revoke", "block", dialog("Revoke «{row}»?", FINAL, "Revoke"))
+    def revoke_one(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
         """Revoke one key for good."""
-        self._revoke(request, self.model._default_manager.filter(id=object_id))
-        return back_to_list(request, self.model)
+        self._revoke(request, rows)
 
     def _revoke(self, request: HttpRequest, keys: QuerySet[Any]) -> None:
         if count := revoke_keys(keys=keys):

@@ -42,13 +42,13 @@ class LiveFilter(admin.SimpleListFilter):
     parameter_name = "archived"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        """Offer to see only what is archived, or all."""
-        return (("only", "Only archived"), ("with", "Both"))
+        """Offer to see only what is out of use, or all."""
+        return (("only", f"Only {self.title}"), ("with", "Both"))
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         """Say what is shown where nothing is chosen: Django's own word for that is All."""
         unfiltered, *chosen = super().choices(changelist)
-        yield {**unfiltered, "display": "Not archived"}
+        yield {**unfiltered, "display": f"Not {self.title}"}
         yield from chosen
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

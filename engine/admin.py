@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from core.admin import back_to_list, dialog
+from core.admin import dialog, row_action
 from engine.models import QueuedEvent, QueuedEventStatus
 from engine.queue import DEPTH_SHOWN_MAX, depth, retry
 
@@ -61,16 +61,10 @@ class QueuedEventAdmin(ModelAdmin):
         else:
             messages.warning(request, "None of these failed: only an event that failed can be tried again.")
 
-    @action(
-        description="Retry",
-        icon="replay",
-        permissions=["change"],
-        dialog=dialog("Retry it?", "It waits again at its old place and is processed in a moment.", "Retry"),
-    )
-    def retry_one(self, request: HttpRequest, form: Any, object_id: str) -> HttpResponse:
+    @row_action("Retry", "replay", dialog("Retry «{row}»?", "It waits again at its old place, for a moment.", "Retry"))
+    def retry_one(self, request: HttpRequest, events: QuerySet[QueuedEvent]) -> None:
         """Let one event wait again."""
-        self.retry_selected(request, QueuedEvent.objects.filter(pk=object_id))
-        return back_to_list(request, QueuedEvent)
+        self.retry_selected(request, events)
 
     def is_offered(self, action_name: str, event: QueuedEvent) -> bool:
         """Tell whether an action on one row fits it."""
