@@ -41,6 +41,10 @@ test: $(VENV)/.development ## Run every test that needs no server and no browser
 test-browser: $(VENV)/.development ## Run the tests that click through the admin in Chromium
 	$(PYTHON) -m pytest -m browser
 
+.PHONY: test-node
+test-node: $(VENV)/.development ## Run the test of the official Node SDK
+	$(PYTHON) -m pytest -m node
+
 .PHONY: check
 check: $(VENV)/.development ## Check format, lint, types, layers and migrations
 	$(VENV)/bin/ruff format --check .

@@ -10,6 +10,7 @@ from api.errors import ApiError
 
 NOT_OFFERED: Final = (
     (r"v1/leaderboards(/.*)?", "The leaderboards API"),
+    (r"v1/streaks/.+", "Streak rankings"),
     (r"v1/users/.+/preferences", "The preferences API"),
     (r"v1/users/.+/wrapped", "Wrapped"),
     (r"v1/users/.+/leaderboards/[^/]+", "The leaderboards API"),

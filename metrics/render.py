@@ -8,11 +8,12 @@ from metrics.models import Metric
 
 
 class MetricJson(TypedDict):
-    """A user's total of a metric."""
+    """A user's total of a metric. `status` is not in the contract any more; the Node SDK cannot do without it."""
 
     id: str
     key: str
     name: str
+    status: str
     current: int | Decimal
     achievements: list[Any]
 
@@ -33,6 +34,7 @@ def render_metric(metric: Metric, total: Decimal | None, achievements: list[Any]
         "id": str(metric.id),
         "key": metric.key,
         "name": metric.name,
+        "status": metric.status,
         "current": plain_number(total or Decimal(0)),
         "achievements": achievements,
     }

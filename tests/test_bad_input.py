@@ -439,6 +439,7 @@ def test_a_wrong_number_of_awards_is_refused(api: Api, count: str) -> None:
 NOT_OFFERED = [
     ("GET", "/v1/leaderboards"),
     ("GET", "/v1/leaderboards/weekly"),
+    ("GET", "/v1/streaks/rankings"),
     ("GET", "/v1/users/alice/preferences"),
     ("PATCH", "/v1/users/alice/preferences"),
     ("GET", "/v1/users/alice/wrapped"),

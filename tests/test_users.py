@@ -392,11 +392,19 @@ def test_the_metrics_of_a_user_show_every_metric_also_those_at_zero(api: Api, ga
     api.event("alice", 5)
     api.event("bob", 7, metric="flashcards")
     assert api.get("/v1/users/alice/metrics").json() == [
-        {"id": str(game.lessons.id), "key": "lessons", "name": "Lessons completed", "current": 5, "achievements": []},
+        {
+            "id": str(game.lessons.id),
+            "key": "lessons",
+            "name": "Lessons completed",
+            "status": "active",
+            "current": 5,
+            "achievements": [],
+        },
         {
             "id": str(game.flashcards.id),
             "key": "flashcards",
             "name": "Flashcards flipped",
+            "status": "active",
             "current": 0,
             "achievements": [],
         },
