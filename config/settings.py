@@ -26,6 +26,8 @@ VAR_DIR.mkdir(parents=True, exist_ok=True)
 PRODUCTION = env.bool("PRODUCTION", default=False)
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
+# Keys of before: what they signed or encrypted can still be read.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
 if PRODUCTION:
     if DEBUG:
@@ -173,6 +175,14 @@ CELERY_BEAT_SCHEDULE = {
     "prune-rejected-events": _every(60 * 60, "engine.tasks.prune_rejected_events"),
     "fold-deltas": _every(15, "analytics.tasks.fold_deltas"),
 }
+
+# --- Webhooks --------------------------------------------------------------------------------------------------------
+# Hosts inside the network that messages may go to all the same.
+WEBHOOK_ALLOWED_HOSTS = {host.lower() for host in env.list("WEBHOOK_ALLOWED_HOSTS", default=[])}
+# How long what was sent can be looked at and replayed.
+WEBHOOK_LOG_DAYS = env.int("WEBHOOK_LOG_DAYS", default=30)
+if WEBHOOK_LOG_DAYS < 1:
+    raise ImproperlyConfigured("WEBHOOK_LOG_DAYS must be at least 1: what still waits to be sent is kept in the log.")
 
 # --- Time and language -----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"

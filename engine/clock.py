@@ -90,6 +90,7 @@ def _mark_chunk(sql: str, parameters: dict[str, Any], type_: MessageType, phase:
         began = [id_ for id_, has_begun in marked if has_begun]
         if began and type_ in load_wanted_types():
             boosts = Boost.objects.filter(id__in=began).select_related("system")
-            rows = [boost_message(type_, boost, phase, parameters["now"]) for boost in boosts]
-            cursor.execute(webhooks_store.INSERT_MESSAGES, [encode_text(rows)])
+            messages = [boost_message(type_, boost, phase, parameters["now"]) for boost in boosts]
+            rows = [{**message, "place": place} for place, message in enumerate(messages)]
+            cursor.execute(webhooks_store.INSERT_USERLESS_MESSAGES, [encode_text(rows)])
     return [str(id_) for id_, _ in marked]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from achievements import store as achievements_store
 from core.json import encode_text
@@ -23,6 +23,8 @@ from users.rules import local_date
 from webhooks import store as webhooks_store
 
 Row = dict[str, Any]
+_NAMES: Final = {webhooks_store.MOVE_SEQUENCES: webhooks_store.SEQUENCE_PART}
+"""The parts of the statement that another part reads."""
 States = Mapping[str, UserState]
 
 
@@ -33,6 +35,7 @@ def save_statement(before: States, after: States, outcomes: Sequence[Outcome], b
     without rows are left out, so there are few different texts and each is soon a prepared statement.
     """
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+    messages = [row for outcome in accepted for row in messages_of(outcome, book)]
     changed = [(before[id_], state) for id_, state in after.items() if state is not before[id_]]
     parts = (
         (users_store.SAVE, [new.user for old, new in changed if new.user is not old.user]),
@@ -48,10 +51,11 @@ def save_statement(before: States, after: States, outcomes: Sequence[Outcome], b
         (streaks_store.SAVE_PERIODS, _period_rows(accepted)),
         (achievements_store.INSERT_COMPLETIONS, list(_completion_rows(accepted))),
         (INSERT_DELTAS, list(_delta_rows(changed))),
-        (webhooks_store.INSERT_MESSAGES, [row for outcome in accepted for row in messages_of(outcome, book)]),
+        (webhooks_store.MOVE_SEQUENCES, webhooks_store.sequence_rows(messages)),
+        (webhooks_store.INSERT_MESSAGES, webhooks_store.message_rows(messages)),
     )
     used = [(sql, rows) for sql, rows in parts if rows]
-    steps = ", ".join(f"step_{number} AS ({sql})" for number, (sql, _) in enumerate(used))
+    steps = ", ".join(f"{_NAMES.get(sql) or f'step_{number}'} AS ({sql})" for number, (sql, _) in enumerate(used))
     return (f"WITH {steps} SELECT" if steps else "SELECT"), [encode_text(rows) for _, rows in used]
 
 

@@ -63,10 +63,20 @@ payment_on_level AS (
            width_bucket(p.total, t.places) AS new_level
     FROM payment p CROSS JOIN (SELECT %(thresholds)s::bigint[]) AS t(places)
 ), message AS ({_POINTS_CHANGED} UNION ALL {_LEVEL_CHANGED}),
-write_messages AS (
-    INSERT INTO webhooks_outboxmessage (id, type, user_id, payload, created)
-    SELECT m.id, m.type, m.user_id, jsonb_build_object('type', m.type, 'user', {_USER}) || m.content, %(created)s
-    FROM message m JOIN users_enduser u ON u.id = m.user_id
+counted_message AS (
+    SELECT m.*, count(*) OVER (PARTITION BY user_id) - row_number() OVER (PARTITION BY user_id ORDER BY id) AS behind
+    FROM message m
+), message_sequence AS (
+    INSERT INTO webhooks_usersequence (user_id, last) SELECT user_id, count(*) FROM message GROUP BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET last = webhooks_usersequence.last + excluded.last
+    RETURNING user_id, last
+), write_messages AS (
+    INSERT INTO webhooks_outboxmessage (id, type, user_id, sequence, payload, created)
+    SELECT m.id, m.type, m.user_id, s.last - m.behind,
+           jsonb_build_object('type', m.type, 'user', {_USER}) || m.content, %(created)s
+    FROM counted_message m
+    JOIN message_sequence s ON s.user_id = m.user_id JOIN users_enduser u ON u.id = m.user_id
+    ORDER BY m.id
 )
 """
 """Parts of the statement that has `payment`. A level is its place in the ladder, from 1; 0 is below all.

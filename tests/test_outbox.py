@@ -49,7 +49,7 @@ def study(user: str = "alice", value: int = 1, at: datetime = NOON) -> None:
 
 def messages() -> list[Any]:
     """Return the payloads so far, as the SDK reads them, and forget them."""
-    rows = list(OutboxMessage.objects.order_by("id"))
+    rows = list(OutboxMessage.objects.order_by("number"))
     OutboxMessage.objects.all().delete()
     for row in rows:
         assert row.payload["type"] == row.type
@@ -138,7 +138,7 @@ def test_a_time_trigger_tells_what_an_event_would(game: Game, endpoint: Endpoint
     def tick(hours: int) -> list[dict[str, Any]]:
         OutboxMessage.objects.all().delete()
         pay_due_ticks(NOON + timedelta(hours=hours), clock=lambda: NOON + timedelta(hours=hours, seconds=5))
-        return list(OutboxMessage.objects.order_by("id").values_list("payload", flat=True))
+        return list(OutboxMessage.objects.order_by("number").values_list("payload", flat=True))
 
     changes = UserChanges("alice", name="Alice", tz="Asia/Kolkata", device_tokens=("t",), sign_up_date=date(2026, 3, 1))
     process([EventInput(changes, "lessons", Decimal(1), at=NOON)])

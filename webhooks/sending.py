@@ -1,0 +1,164 @@
+"""Sending messages: many at once in a thread of its own, which touches no database."""
+
+import asyncio
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from time import perf_counter
+from typing import Final
+from uuid import UUID
+
+import httpcore
+import httpx
+from django.utils import timezone
+
+from webhooks.addresses import AddressError, check_url, public_addresses
+from webhooks.delivery import Claimed, Result
+from webhooks.rules import signed_headers
+
+CONNECT_S_MAX: Final = 5.0
+TOTAL_S_MAX: Final = 15.0
+ANSWER_BYTES_MAX: Final = 64 * 1024
+ERROR_LENGTH_MAX: Final = 500
+KEPT_OPEN_S: Final = 30.0
+CONNECTIONS_MAX: Final = 1_000
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Connects only where messages may go: looks the name up, and connects to the very address that was checked."""
+
+    def __init__(self) -> None:
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first of the host's addresses that answers. Raises AddressError."""
+        addresses = await asyncio.to_thread(public_addresses, host, port)
+        refused: Exception = OSError(f"{host} has no address.")
+        for address in addresses:
+            try:
+                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                refused = error
+        raise refused
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await self._backend.sleep(seconds)
+
+
+class GuardedTransport(httpx.AsyncHTTPTransport):
+    """httpx's transport on a pool whose connections are guarded."""
+
+    def __init__(self) -> None:
+        super().__init__(trust_env=False)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=ssl.create_default_context(),
+            max_connections=CONNECTIONS_MAX,
+            max_keepalive_connections=CONNECTIONS_MAX,
+            keepalive_expiry=KEPT_OPEN_S,
+            network_backend=GuardedBackend(),
+        )
+
+
+class Sender:
+    """Sends what it is given, and hands the results back: from one thread to another and back.
+
+    `in_flight` is how many messages each endpoint's results are not handed back of yet.
+    """
+
+    def __init__(self, *, total_s_max: float = TOTAL_S_MAX) -> None:
+        self._total_s_max = total_s_max
+        self.in_flight: Counter[UUID] = Counter()
+        self._results: SimpleQueue[Result] = SimpleQueue()
+        self._loop = asyncio.new_event_loop()
+        self._client: httpx.AsyncClient | None = None
+        self._thread = threading.Thread(target=self._loop.run_forever, name="webhooks", daemon=True)
+        self._thread.start()
+
+    def send(self, claimed: Claimed) -> None:
+        """Begin to send; the result comes by `results`."""
+        self.in_flight[claimed.endpoint_id] += 1
+        asyncio.run_coroutine_threadsafe(self._send(claimed), self._loop)
+
+    def results(self, *, wait_s: float) -> list[Result]:
+        """Return the results so far; where there is none, wait so long for one."""
+        found: list[Result] = []
+        with suppress(Empty):
+            found.append(self._results.get(timeout=wait_s))
+            while True:
+                found.append(self._results.get_nowait())
+        self.in_flight.subtract(result.claimed.endpoint_id for result in found)
+        self.in_flight += Counter()
+        return found
+
+    def close(self) -> None:
+        """Drop what is in flight and end the thread."""
+
+        async def shut() -> None:
+            if self._client is not None:
+                await self._client.aclose()
+            self._loop.stop()
+
+        asyncio.run_coroutine_threadsafe(shut(), self._loop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _send(self, claimed: Claimed) -> None:
+        at, begun_s = timezone.now(), perf_counter()
+        status_code, answer, error = await self._try(claimed, at)
+        duration_ms = round((perf_counter() - begun_s) * 1000)
+        self._results.put(Result(claimed, at, duration_ms, status_code, answer, error))
+
+    async def _try(self, claimed: Claimed, at: datetime) -> tuple[int | None, str, str]:
+        """Return the answer's status and the beginning of its body, or why there was none."""
+        try:
+            check_url(claimed.url)
+            async with asyncio.timeout(self._total_s_max):
+                return await self._post(claimed, at)
+        except TimeoutError:
+            return None, "", f"No whole answer came within {self._total_s_max:g} seconds."
+        except AddressError as error:
+            return None, "", f"The address {error}"
+        except Exception as error:
+            return None, "", f"{type(error).__name__}: {error}"[:ERROR_LENGTH_MAX]
+
+    async def _post(self, claimed: Claimed, at: datetime) -> tuple[int, str, str]:
+        headers = signed_headers(claimed.secrets, claimed.message_id, at, claimed.body)
+        body = claimed.body.encode()
+        async with self._http().stream("POST", claimed.url, content=body, headers=headers) as response:
+            kept = await _beginning(response)
+            return response.status_code, kept.decode("utf-8", "replace").replace("\x00", "�"), ""
+
+    def _http(self) -> httpx.AsyncClient:
+        if self._client is None:
+            headers = {
+                "Content-Type": "application/json",
+                "User-Agent": "Pointsmith-Webhooks",
+                "Accept-Encoding": "identity",
+            }
+            timeout = httpx.Timeout(TOTAL_S_MAX, connect=CONNECT_S_MAX)
+            self._client = httpx.AsyncClient(
+                transport=GuardedTransport(), headers=headers, timeout=timeout, follow_redirects=False, trust_env=False
+            )
+        return self._client
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """Return as much of the body as is kept, as it came; what is longer is not read, and its connection is closed."""
+    kept = bytearray()
+    async for chunk in response.aiter_raw():
+        kept += chunk
+        if len(kept) >= ANSWER_BYTES_MAX:
+            break
+    return bytes(kept[:ANSWER_BYTES_MAX])
