@@ -17,6 +17,7 @@ ENGINE_DATABASE: Final = "pointsmith_bench"
 BASELINE_DATABASE: Final = "pointsmith_bench_pg8"
 TICK_DATABASE: Final = "pointsmith_bench_tick"
 QUEUE_DATABASE: Final = "pointsmith_bench_queue"
+WEBHOOKS_DATABASE: Final = "pointsmith_bench_webhooks"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 IDLE_S: Final = 0.1
 """How long the worker waits for a result where there is nothing to do."""
+SEQUENCED_S: Final = 0.05
+"""How often new messages are looked for: many at once cost little more than one."""
 AWAY_S: Final = 1.0
 """How long a database that is away is left alone."""
 STOP_S_MAX: Final = 8.0
@@ -29,6 +31,7 @@ class Courier:
         self._sender = sender
         self._clock = clock
         self._unrecorded: list[delivery.Result] = []
+        self._sequences_at = 0.0
 
     def work(self) -> None:
         """Do what there is to do, once; wait a moment where there is nothing."""
@@ -42,7 +45,10 @@ class Courier:
     def _begin(self) -> int:
         """Claim and begin to send what is due; return how much there was to do."""
         now = self._clock()
-        found = sequencing.close_windows(now) + sequencing.sequence(now)
+        found = 0
+        if time.monotonic() >= self._sequences_at:
+            found = sequencing.close_windows(now) + sequencing.sequence(now)
+            self._sequences_at = time.monotonic() + SEQUENCED_S
         claimed = delivery.claim(self._sender.in_flight, now)
         for each in claimed:
             self._sender.send(each)

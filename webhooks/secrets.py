@@ -27,7 +27,12 @@ def conceal(secret: str) -> str:
 
 def reveal(concealed: str) -> str:
     """Return the secret that `conceal` hid. Raises cryptography.fernet.InvalidToken where the app's key is another."""
-    return _cipher((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)).decrypt(concealed.encode()).decode()
+    return _revealed((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS), concealed)
+
+
+@lru_cache(maxsize=1_000)
+def _revealed(keys: tuple[str, ...], concealed: str) -> str:
+    return _cipher(keys).decrypt(concealed.encode()).decode()
 
 
 @lru_cache(maxsize=4)

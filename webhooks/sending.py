@@ -17,7 +17,7 @@ import httpx
 from django.utils import timezone
 
 from webhooks.addresses import AddressError, check_url, public_addresses
-from webhooks.delivery import Claimed, Result
+from webhooks.delivery import IN_FLIGHT_MAX, Claimed, Result
 from webhooks.rules import signed_headers
 
 CONNECT_S_MAX: Final = 5.0
@@ -25,7 +25,17 @@ TOTAL_S_MAX: Final = 15.0
 ANSWER_BYTES_MAX: Final = 64 * 1024
 ERROR_LENGTH_MAX: Final = 500
 KEPT_OPEN_S: Final = 30.0
-CONNECTIONS_MAX: Final = 1_000
+GATHERED_S: Final = 0.01
+GATHERED_MAX: Final = 500
+"""Results are handed back many at once: so long after the first, and so many at most."""
+HEADERS: Final = {
+    "Content-Type": "application/json",
+    "User-Agent": "Pointsmith-Webhooks",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+}
+TIMEOUTS: Final = {"timeout": {"connect": CONNECT_S_MAX, "read": None, "write": None, "pool": None}}
+"""The limit of the whole try stands above those of its parts."""
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -64,8 +74,8 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
         super().__init__(trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(),
-            max_connections=CONNECTIONS_MAX,
-            max_keepalive_connections=CONNECTIONS_MAX,
+            max_connections=IN_FLIGHT_MAX,
+            max_keepalive_connections=IN_FLIGHT_MAX,
             keepalive_expiry=KEPT_OPEN_S,
             network_backend=GuardedBackend(),
         )
@@ -82,7 +92,7 @@ class Sender:
         self.in_flight: Counter[UUID] = Counter()
         self._results: SimpleQueue[Result] = SimpleQueue()
         self._loop = asyncio.new_event_loop()
-        self._client: httpx.AsyncClient | None = None
+        self._transports: dict[UUID, GuardedTransport] = {}
         self._thread = threading.Thread(target=self._loop.run_forever, name="webhooks", daemon=True)
         self._thread.start()
 
@@ -92,12 +102,13 @@ class Sender:
         asyncio.run_coroutine_threadsafe(self._send(claimed), self._loop)
 
     def results(self, *, wait_s: float) -> list[Result]:
-        """Return the results so far; where there is none, wait so long for one."""
+        """Return the results so far; where there is none, wait so long for one, then a moment for more."""
         found: list[Result] = []
         with suppress(Empty):
             found.append(self._results.get(timeout=wait_s))
-            while True:
-                found.append(self._results.get_nowait())
+            until_s = perf_counter() + GATHERED_S
+            while len(found) < GATHERED_MAX:
+                found.append(self._results.get(timeout=max(0, until_s - perf_counter())))
         self.in_flight.subtract(result.claimed.endpoint_id for result in found)
         self.in_flight += Counter()
         return found
@@ -106,8 +117,8 @@ class Sender:
         """Drop what is in flight and end the thread."""
 
         async def shut() -> None:
-            if self._client is not None:
-                await self._client.aclose()
+            for transport in self._transports.values():
+                await transport.aclose()
             self._loop.stop()
 
         asyncio.run_coroutine_threadsafe(shut(), self._loop)
@@ -134,24 +145,21 @@ class Sender:
             return None, "", f"{type(error).__name__}: {error}"[:ERROR_LENGTH_MAX]
 
     async def _post(self, claimed: Claimed, at: datetime) -> tuple[int, str, str]:
-        headers = signed_headers(claimed.secrets, claimed.message_id, at, claimed.body)
-        body = claimed.body.encode()
-        async with self._http().stream("POST", claimed.url, content=body, headers=headers) as response:
+        """Send past httpx's client, which has redirects, cookies and logins to look after: there are none here."""
+        headers = HEADERS | signed_headers(claimed.secrets, claimed.message_id, at, claimed.body)
+        request = httpx.Request("POST", claimed.url, headers=headers, content=claimed.body, extensions=TIMEOUTS)
+        response = await self._transport(claimed.endpoint_id).handle_async_request(request)
+        try:
             kept = await _beginning(response)
-            return response.status_code, kept.decode("utf-8", "replace").replace("\x00", "�"), ""
+        finally:
+            await response.aclose()
+        return response.status_code, kept.decode("utf-8", "replace").replace("\x00", "�"), ""
 
-    def _http(self) -> httpx.AsyncClient:
-        if self._client is None:
-            headers = {
-                "Content-Type": "application/json",
-                "User-Agent": "Pointsmith-Webhooks",
-                "Accept-Encoding": "identity",
-            }
-            timeout = httpx.Timeout(TOTAL_S_MAX, connect=CONNECT_S_MAX)
-            self._client = httpx.AsyncClient(
-                transport=GuardedTransport(), headers=headers, timeout=timeout, follow_redirects=False, trust_env=False
-            )
-        return self._client
+    def _transport(self, endpoint_id: UUID) -> GuardedTransport:
+        """Return the endpoint's own connections: to look for a free one among all endpoints' takes longer."""
+        if endpoint_id not in self._transports:
+            self._transports[endpoint_id] = GuardedTransport()
+        return self._transports[endpoint_id]
 
 
 async def _beginning(response: httpx.Response) -> bytes:

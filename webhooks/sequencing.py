@@ -31,7 +31,7 @@ WITH last AS (
     ON CONFLICT (id) DO UPDATE SET position = webhooks_sequencer.position RETURNING position
 ), fresh AS (
     SELECT number, row_number() OVER (ORDER BY number) AS place FROM (
-        SELECT number FROM webhooks_outboxmessage WHERE position IS NULL ORDER BY number LIMIT %s) AS some
+        SELECT number FROM webhooks_outboxmessage WHERE position IS NULL ORDER BY number LIMIT %s) AS oldest
 ), placed AS (
     UPDATE webhooks_outboxmessage m SET position = last.position + fresh.place
     FROM fresh, last WHERE m.number = fresh.number
