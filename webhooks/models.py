@@ -31,6 +31,11 @@ class MessageType(models.TextChoices):
 
 TEST_TYPE: Final = "endpoint.test"
 """The type of the message that an operator sends to see whether an endpoint listens; nobody subscribes to it."""
+OUTBOX_TYPES: Final = [*MessageType.choices, (TEST_TYPE, "Test")]
+
+
+DISABLED_BY_OPERATOR: Final = "An operator disabled it."
+"""The reason of an endpoint that needs no notice: any other is one that operators have to hear of."""
 
 
 class EndpointStatus(models.TextChoices):
@@ -69,6 +74,9 @@ class Endpoint(Configuration):
     secret = models.TextField(default="", editable=False)
     old_secret = models.TextField(default="", editable=False)
     disabled_reason = models.TextField(default="", editable=False)
+    starts_after = models.BigIntegerField(
+        default=0, editable=False, help_text="The last position that was given before it was made: a feed begins there."
+    )
 
     def __str__(self) -> str:
         return self.name or self.url or "feed"
@@ -125,7 +133,7 @@ class OutboxMessage(models.Model):
 
     number = models.BigAutoField(primary_key=True)
     id = models.UUIDField(unique=True, default=new_id, editable=False)
-    type = models.CharField(max_length=32, choices=[*MessageType.choices, (TEST_TYPE, "Test")])
+    type = models.CharField(max_length=32, choices=OUTBOX_TYPES)
     user = models.ForeignKey(EndUser, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     sequence = models.BigIntegerField(null=True, help_text="The user's messages are numbered 1, 2, 3...")
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
@@ -149,12 +157,20 @@ class DeliveryStatus(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
+PENDING: Final = (DeliveryStatus.READY, DeliveryStatus.WAITING)
+SETTLED: Final = (DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)
+
+
 class Delivery(models.Model):
-    """A message on its way to an endpoint. Ids are in the order in which a user's go out."""
+    """A message on its way to an endpoint. Ids are in the order in which a user's go out.
+
+    `type` is the message's, copied by a trigger of the database, so that the log is found by it however long it is.
+    """
 
     id = models.BigAutoField(primary_key=True)
     endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
     message = models.ForeignKey(OutboxMessage, on_delete=models.PROTECT, related_name="deliveries")
+    type = models.CharField(max_length=32, choices=OUTBOX_TYPES, editable=False)
     user = models.ForeignKey(EndUser, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     status = models.CharField(max_length=9, choices=DeliveryStatus)
     attempts = models.SmallIntegerField(default=0)
@@ -174,10 +190,14 @@ class Delivery(models.Model):
             ),
             models.Index(
                 fields=("endpoint", "user", "id"),
-                condition=Q(status__in=(DeliveryStatus.READY, DeliveryStatus.WAITING)),
+                condition=Q(status__in=PENDING),
                 name="webhooks_delivery_lane",
             ),
             models.Index(fields=("endpoint", "status", "id"), name="webhooks_delivery_log"),
+            models.Index(fields=("endpoint", "id"), name="webhooks_delivery_endpoint"),
+            models.Index(fields=("type", "id"), name="webhooks_delivery_type"),
+            models.Index(fields=("endpoint", "type", "id"), name="webhooks_delivery_of_type"),
+            models.Index(fields=("id",), condition=Q(status=DeliveryStatus.FAILED), name="webhooks_delivery_failed"),
             models.Index(fields=("user", "id"), name="webhooks_delivery_of_user"),
         )
         constraints = (
