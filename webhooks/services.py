@@ -1,5 +1,7 @@
-"""What operators do with endpoints and messages."""
+"""What operators do with endpoints and messages, and how long messages are kept."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -7,43 +9,101 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from core.services import create_checked
-from webhooks.models import TEST_TYPE, Delivery, DeliveryStatus, Endpoint, EndpointHealth, EndpointStatus, OutboxMessage
+from webhooks.models import (
+    DISABLED_BY_OPERATOR,
+    PENDING,
+    SETTLED,
+    TEST_TYPE,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointHealth,
+    EndpointStatus,
+    OutboxMessage,
+    Sequencer,
+)
 from webhooks.secrets import conceal, new_secret
 from webhooks.sequencing import LANES_LOCK, Due, add_deliveries
 
 REPLAYED_AT_ONCE: Final = 1_000
 PRUNED_AT_ONCE: Final = 5_000
 
-# Attempts go with their deliveries; what is still to be sent stays, however old.
+# Both walk from the oldest row on, by ids that are in the order of time, and stop at the first that is not old: nothing
+# that is young is looked at, however much that is. Attempts go with their deliveries; what is still to be sent stays,
+# however old.
 _PRUNE_DELIVERIES: Final = """
-WITH old AS (
-    SELECT id FROM webhooks_delivery WHERE created < %s AND status IN ('delivered', 'failed') ORDER BY id LIMIT %s
-), tries AS (DELETE FROM webhooks_deliveryattempt a USING old WHERE a.delivery_id = old.id)
-DELETE FROM webhooks_delivery d USING old WHERE d.id = old.id
+WITH front AS (
+    SELECT id, created < %(before)s AS is_old, created < %(before)s AND status IN ('delivered', 'failed') AS is_done
+    FROM webhooks_delivery WHERE id > %(after)s ORDER BY id LIMIT %(most)s
+), tries AS (
+    DELETE FROM webhooks_deliveryattempt a USING front WHERE a.delivery_id = front.id AND is_done
+), gone AS (
+    DELETE FROM webhooks_delivery d USING front WHERE d.id = front.id AND is_done RETURNING d.id
+)
+SELECT bool_and(is_old), max(id), (SELECT count(*) FROM gone) FROM front
 """
 _PRUNE_MESSAGES: Final = """
-DELETE FROM webhooks_outboxmessage WHERE number IN (
-    SELECT number FROM webhooks_outboxmessage m
-    WHERE created < %s AND position IS NOT NULL
+WITH front AS (
+    SELECT number, created < %(before)s AS is_old, created < %(before)s AND position IS NOT NULL AS is_done
+    FROM webhooks_outboxmessage WHERE number > %(after)s ORDER BY number LIMIT %(most)s
+), gone AS (
+    DELETE FROM webhooks_outboxmessage m USING front
+    WHERE m.number = front.number AND is_done
       AND NOT EXISTS (SELECT FROM webhooks_delivery d WHERE d.message_id = m.number)
-    ORDER BY number LIMIT %s)
+    RETURNING m.number
+)
+SELECT bool_and(is_old), max(number), (SELECT count(*) FROM gone) FROM front
 """
 
 
 def create_endpoint(**fields: Any) -> tuple[Endpoint, str]:
     """Store a new endpoint and return it with its secret, which cannot be had again. Raises ValidationError."""
+    endpoint = Endpoint(**fields)
+    secret = equip(endpoint=endpoint)
+    endpoint.full_clean()
+    endpoint.save(force_insert=True)
+    return endpoint, secret
+
+
+def equip(*, endpoint: Endpoint) -> str:
+    """Give an endpoint that is about to be stored its secret and its place in the messages; return the secret."""
     secret = new_secret()
-    return create_checked(Endpoint, secret=conceal(secret), **fields), secret
+    endpoint.secret = conceal(secret)
+    endpoint.starts_after = Sequencer.objects.values_list("position", flat=True).first() or 0
+    return secret
 
 
+def check_kind(endpoint: Endpoint, *, url: str | None = None, collapse_minutes: int | None = None) -> None:
+    """Raise ValidationError where a change would make a stored endpoint a feed, or the other way round.
+
+    What waits to be sent, and what is still to be read, is found only one way.
+    """
+    if url is not None and bool(url) != bool(endpoint.url):
+        raise ValidationError(
+            {"url": "cannot be taken from an endpoint, nor given to a feed: add another one instead."}
+        )
+    if not endpoint.url and collapse_minutes is not None and bool(collapse_minutes) != bool(endpoint.collapse_minutes):
+        text = (
+            "cannot be turned on or off for a feed: its reader would miss changes, or see them twice. Add another one."
+        )
+        raise ValidationError({"collapse_minutes": text})
+
+
+@transaction.atomic
 def rotate_secret(*, endpoint: Endpoint) -> str:
-    """Give the endpoint a new secret and return it; the old one signs too until the rotation is finished."""
+    """Give the endpoint a new secret and return it; the old one signs too until the rotation is finished.
+
+    Rotating again before that replaces the new one: the old one is what receivers have. Raises ValidationError for a
+    feed, which signs nothing.
+    """
+    endpoint.refresh_from_db(from_queryset=Endpoint.objects.select_for_update(no_key=True))
+    if not endpoint.url:
+        raise ValidationError(f"«{endpoint}» is a feed: nothing that it tells is signed.")
     secret = new_secret()
-    endpoint.old_secret, endpoint.secret = endpoint.secret, conceal(secret)
+    endpoint.old_secret, endpoint.secret = endpoint.old_secret or endpoint.secret, conceal(secret)
     endpoint.save(update_fields=["secret", "old_secret", "updated"])
     return secret
 
@@ -59,14 +119,17 @@ def finish_rotation(*, endpoint: Endpoint) -> None:
 @transaction.atomic
 def enable(*, endpoint: Endpoint) -> None:
     """Let an endpoint get messages again, first those that waited. Raises ValidationError where it is not disabled."""
-    endpoint.full_clean()
+    try:
+        endpoint.full_clean()
+    except ValidationError as error:
+        raise ValidationError(f"«{endpoint}» cannot be enabled: {' '.join(error.messages)}") from error
     _change_status(endpoint, EndpointStatus.DISABLED, EndpointStatus.ACTIVE)
     EndpointHealth.objects.filter(endpoint=endpoint).update(failing_since=None)
 
 
 def disable(*, endpoint: Endpoint) -> None:
     """Keep messages from an endpoint; what waits goes on waiting. Raises ValidationError where it is not active."""
-    _change_status(endpoint, EndpointStatus.ACTIVE, EndpointStatus.DISABLED, reason="An operator disabled it.")
+    _change_status(endpoint, EndpointStatus.ACTIVE, EndpointStatus.DISABLED, reason=DISABLED_BY_OPERATOR)
 
 
 def _change_status(endpoint: Endpoint, before: EndpointStatus, after: EndpointStatus, reason: str = "") -> None:
@@ -76,56 +139,67 @@ def _change_status(endpoint: Endpoint, before: EndpointStatus, after: EndpointSt
 
 
 def send_test(*, endpoint: Endpoint) -> OutboxMessage:
-    """Have a message sent that says nothing but that messages arrive."""
+    """Have a message sent that says only that messages arrive. Raises ValidationError where none would be sent."""
+    if endpoint.status != EndpointStatus.ACTIVE or not endpoint.url:
+        raise ValidationError(f"«{endpoint}» is sent nothing: only an active endpoint with an address is.")
     now = timezone.now()
     payload = {"type": TEST_TYPE, "endpoint": {"id": str(endpoint.id), "name": endpoint.name, "types": endpoint.types}}
     return OutboxMessage.objects.create(type=TEST_TYPE, endpoint=endpoint, payload=payload, created=now)
 
 
 def replay(*, deliveries: QuerySet[Delivery], now: datetime) -> int:
-    """Have settled messages delivered once more, under their ids, in their order; return how many.
+    """Have settled messages delivered once more, under their ids, each user's in order; return how many.
 
-    Those that are still on their way are left alone.
+    Those that are on their way to the endpoint (again) are left alone, and those to one that is archived.
     """
-    settled = deliveries.filter(status__in=(DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)).order_by("id")
-    count = 0
-    for chunk in _chunks(settled):
+    settled = deliveries.filter(status__in=SETTLED).exclude(endpoint__status=EndpointStatus.ARCHIVED)
+    due = settled.exclude(Exists(_same_message().filter(status__in=PENDING)))
+    once = due.order_by("message_id", "endpoint_id").distinct("message_id", "endpoint_id")
+    rows = list(once.values_list("endpoint_id", "message_id", "user_id"))
+    for chunk in _chunks(rows):
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LANES_LOCK])
             add_deliveries(cursor, chunk, now)
-        count += len(chunk)
-    return count
+    return len(rows)
 
 
 def replay_failed(*, endpoint: Endpoint, since: datetime, now: datetime) -> int:
-    """Have every message delivered once more that failed since then and did not arrive later; return how many."""
-    failed = Delivery.objects.filter(endpoint=endpoint, status=DeliveryStatus.FAILED, created__gte=since)
-    arrived = Delivery.objects.filter(endpoint=endpoint, status=DeliveryStatus.DELIVERED, created__gte=since)
-    newest = failed.exclude(message__in=arrived.values("message")).order_by("message", "-id").distinct("message")
-    return replay(deliveries=Delivery.objects.filter(id__in=newest.values("id")), now=now)
+    """Have every message delivered once more that was given up since then and did not arrive later; return how many.
+
+    Raises ValidationError where the endpoint is archived.
+    """
+    if endpoint.status == EndpointStatus.ARCHIVED:
+        raise ValidationError(f"«{endpoint}» is archived: restore it first.")
+    failed = Delivery.objects.filter(endpoint=endpoint, status=DeliveryStatus.FAILED, settled__gte=since)
+    arrived = _same_message().filter(status=DeliveryStatus.DELIVERED, id__gt=OuterRef("id"))
+    return replay(deliveries=failed.exclude(Exists(arrived)), now=now)
 
 
-def _chunks(deliveries: QuerySet[Delivery]) -> Iterator[Sequence[Due]]:
-    """Yield what is to be delivered, in chunks that are read before any is delivered."""
-    rows = list(deliveries.values_list("endpoint_id", "message_id", "user_id"))
+def _same_message() -> QuerySet[Delivery]:
+    """Return, inside a query of deliveries, each one's message's deliveries to the same endpoint."""
+    return Delivery.objects.filter(message=OuterRef("message"), endpoint=OuterRef("endpoint"))
+
+
+def _chunks(rows: Sequence[tuple[Any, int, Any]]) -> Iterator[Sequence[Due]]:
     for start in range(0, len(rows), REPLAYED_AT_ONCE):
         yield [Due(*row) for row in rows[start : start + REPLAYED_AT_ONCE]]
 
 
-def prune_log(now: datetime) -> int:
-    """Forget messages older than WEBHOOK_LOG_DAYS, but for what is still to be sent; return how many rows went."""
-    before = now - timedelta(days=settings.WEBHOOK_LOG_DAYS)
-    return sum(_prune(statement, before) for statement in (_PRUNE_DELIVERIES, _PRUNE_MESSAGES))
+def prune_log(now: datetime, *, seconds_max: float = math.inf) -> int:
+    """Forget messages older than WEBHOOK_LOG_DAYS, but for what is still to be sent; return how many rows went.
+
+    After `seconds_max` it leaves the rest to the next call.
+    """
+    before, deadline = now - timedelta(days=settings.WEBHOOK_LOG_DAYS), time.monotonic() + seconds_max
+    return sum(_prune(statement, before, deadline) for statement in (_PRUNE_DELIVERIES, _PRUNE_MESSAGES))
 
 
-def _prune(statement: str, before: datetime) -> int:
-    pruned = 0
-    while chunk := _prune_chunk(statement, before):
-        pruned += chunk
+def _prune(statement: str, before: datetime, deadline: float) -> int:
+    """Walk over what is old, chunk by chunk, until the monotonic clock says `deadline`; return how many rows went."""
+    pruned, after, all_old = 0, 0, True
+    while all_old and time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {"before": before, "after": after, "most": PRUNED_AT_ONCE})
+            all_old, after, count = cursor.fetchone()
+        pruned += count
     return pruned
-
-
-def _prune_chunk(statement: str, before: datetime) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [before, PRUNED_AT_ONCE])
-        return int(cursor.rowcount)
