@@ -12,6 +12,7 @@ from api.admin_api import (
     streaks,
     systems,
     triggers,
+    webhook_events,
 )
 
 urlpatterns = [
@@ -31,4 +32,5 @@ urlpatterns = [
     path("points/<str:system_id>/triggers", triggers.TriggersView.as_view()),
     path("points/<str:system_id>/triggers/<str:id>", triggers.TriggerView.as_view()),
     path("streaks/settings", streaks.StreakSettingsView.as_view()),
+    path("webhook-events", webhook_events.WebhookEventsView.as_view()),
 ]
