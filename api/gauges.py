@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from api.authentication import authenticate
 from api.scope import refuse_application_key
 from engine import queue
+from webhooks import watch
 
 BEARER: Final = "Bearer "
 
@@ -30,6 +31,25 @@ class QueueCollector(Collector):
             yield GaugeMetricFamily(f"pointsmith_queue_{name}", text, value)
 
 
+class WebhookCollector(Collector):
+    """Delivery to active endpoints, likewise."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges."""
+        backlog, most = watch.backlog(timezone.now()), f"{watch.BACKLOG_SHOWN_MAX} at most."
+        for name, text, value in (
+            ("fresh_messages", f"Messages that no worker has taken up yet, {most}", backlog.fresh),
+            (
+                "waiting_deliveries",
+                f"Deliveries to active endpoints that wait or are tried again, {most}",
+                backlog.waiting,
+            ),
+            ("overdue_seconds", "For how long what should have gone out first has been due.", backlog.overdue_s),
+            ("failing_endpoints", "Active endpoints whose last messages did not arrive.", backlog.failing),
+        ):
+            yield GaugeMetricFamily(f"pointsmith_webhook_{name}", text, value)
+
+
 def gauges(request: HttpRequest) -> HttpResponse:
     """Answer with every gauge. Takes the key as a bearer token, too, since that is how Prometheus sends one."""
     credentials = request.META.get("HTTP_AUTHORIZATION", "")
@@ -38,4 +58,5 @@ def gauges(request: HttpRequest) -> HttpResponse:
     refuse_application_key(authenticate(request))
     registry = CollectorRegistry(auto_describe=False)
     registry.register(QueueCollector())
+    registry.register(WebhookCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -43,6 +43,11 @@ def queue_command() -> list[str]:
     return [sys.executable, "manage.py", "work_queue"]
 
 
+def webhooks_command() -> list[str]:
+    """Return the command of the process that sends webhooks."""
+    return [sys.executable, "manage.py", "deliver_webhooks"]
+
+
 def run_together(
     commands: Sequence[Sequence[str]], *, port: int | None = None, when_ready: Callable[[], None] = lambda: None
 ) -> None:

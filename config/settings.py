@@ -173,6 +173,7 @@ CELERY_BEAT_SCHEDULE = {
     "look-back": _every(5, "engine.tasks.look_back"),
     "pay-time-triggers": _every(10, "engine.tasks.pay_time_triggers"),
     "prune-rejected-events": _every(60 * 60, "engine.tasks.prune_rejected_events"),
+    "prune-webhook-log": _every(5 * 60, "webhooks.tasks.prune_log"),
     "fold-deltas": _every(15, "analytics.tasks.fold_deltas"),
 }
 
