@@ -32,7 +32,11 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         {
             "title": "Operations",
             "separator": True,
-            "items": [_link("Event queue", "pending_actions", "admin:engine_queuedevent_changelist")],
+            "items": [
+                _link("Event queue", "pending_actions", "admin:engine_queuedevent_changelist"),
+                _link("Webhooks", "webhook", "admin:webhooks_endpoint_changelist"),
+                _link("Webhook log", "mark_email_read", "admin:webhooks_delivery_changelist"),
+            ],
         },
         {
             "title": "Access",

@@ -259,6 +259,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("backoffice/admin.css")],
     "TABS": "backoffice.navigation.tabs",
+    "DASHBOARD_CALLBACK": "backoffice.dashboard.dashboard",
     "SIDEBAR": {
         "show_search": False,
         "navigation": "backoffice.navigation.sidebar",
