@@ -18,6 +18,11 @@ from boosts.services import create_boost
 from config.demo_badges import draw_badge
 from points.models import PointsTrigger, TriggerStatus
 from tests.conftest import Api, Game, make_game
+from tests.processes import until
+from tests.receiver import listening
+from webhooks.courier import Courier
+from webhooks.models import Delivery, Endpoint
+from webhooks.sending import Sender
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -308,6 +313,63 @@ def test_an_operator_makes_an_application_key_and_revokes_it(admin_page: Page, g
     admin_page.get_by_role("button", name="Revoke").click()
     expect(admin_page.get_by_text("1 revoked")).to_be_visible()
     assert app.event("alice").status_code == 401
+
+
+def deliver_all() -> None:
+    """Send webhooks, as a worker does, until nothing waits."""
+    courier = Courier(Sender())
+
+    def is_done() -> bool:
+        courier.work()
+        statuses = set(Delivery.objects.values_list("status", flat=True))
+        return bool(statuses) and statuses <= {"delivered", "failed"}
+
+    until(is_done)
+    courier.finish()
+
+
+def test_an_operator_makes_an_endpoint_tries_it_rotates_its_secret_and_replays(
+    admin_page: Page, live_server: LiveServer, game: Game, settings: Any
+) -> None:
+    settings.WEBHOOK_ALLOWED_HOSTS = {"127.0.0.1"}
+    with listening() as receiver:
+        admin_page.goto(f"{live_server.url}/admin/webhooks/endpoint/")
+        admin_page.get_by_role("link", name="Add endpoint").first.click()
+        admin_page.fill("#id_name", "CRM")
+        admin_page.fill("#id_url", receiver.url)
+        admin_page.get_by_label("Points changed").check()
+        admin_page.get_by_role("button", name="Save", exact=True).click()
+        secret = admin_page.locator("#new-secret").inner_text()
+        assert Endpoint.objects.get().signing_secrets == (secret,)
+
+        run_on_row(admin_page, "CRM", "Send test event")
+        admin_page.get_by_role("button", name="Send").click()
+        expect(admin_page.get_by_text("The test event is on its way.")).to_be_visible()
+        expect(admin_page.locator("#new-secret")).to_have_count(0)
+        deliver_all()
+        admin_page.get_by_role("link", name="The log").click()
+        expect(admin_page.get_by_role("row", name="CRM")).to_contain_text("DELIVERED", ignore_case=True)
+        admin_page.locator("#result_list a").first.click()
+        expect(admin_page.locator("#body")).to_contain_text("endpoint.test")
+        admin_page.get_by_role("link", name="Replay").click()
+        expect(admin_page.get_by_text("Replay this message?")).to_be_visible()
+        admin_page.get_by_role("button", name="Replay").click()
+        expect(admin_page.get_by_text("1 message is delivered once more.")).to_be_visible()
+        deliver_all()
+        first, again = (each.headers["webhook-id"] for each in receiver.received)
+        assert first == again
+
+    admin_page.get_by_role("link", name="CRM", exact=True).click()
+    admin_page.locator("li a", has_text="Secret").click()
+    admin_page.get_by_role("link", name="Rotate secret").click()
+    admin_page.get_by_role("button", name="Rotate").click()
+    new = admin_page.locator("#new-secret").inner_text()
+    expect(admin_page.get_by_text("Two secrets sign what is sent.")).to_be_visible()
+    assert Endpoint.objects.get().signing_secrets == (new, secret)
+    admin_page.get_by_role("link", name="Replay all failed").click()
+    expect(admin_page.get_by_label("Given up since (UTC)")).not_to_have_value("")
+    admin_page.get_by_role("button", name="Replay").click()
+    expect(admin_page.get_by_text("Nothing to replay")).to_be_visible()
 
 
 def test_the_api_reference_loads_without_any_other_server(page: Page, live_server: LiveServer) -> None:
