@@ -62,6 +62,7 @@ REFUSED: dict[str, list[tuple[str, str]]] = {
     f"{ADMIN}/application-api-keys": [(method, f"/{ADMIN}/application-api-keys") for method in ("POST", "DELETE")],
     f"{ADMIN}/metrics/events": [("POST", f"/{ADMIN}/metrics/events")],
     "metrics": [("GET", "/metrics")],
+    f"{ADMIN}/webhook-events": [("GET", f"/{ADMIN}/webhook-events")],
     **collection("achievements"),
     **collection("attributes"),
     **collection("metrics"),

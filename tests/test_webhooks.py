@@ -652,3 +652,47 @@ def test_positions_are_given_after_commit_in_one_order(game: Game, world: World,
     with connection.cursor() as cursor:
         cursor.execute("SELECT position FROM webhooks_sequencer")
         assert cursor.fetchone() == (40,)
+
+
+def test_a_secret_that_cannot_be_read_any_more_is_that_endpoints_trouble_alone(
+    game: Game, world: World, receiver: Receiver, settings: Settings
+) -> None:
+    lost, _ = subscribe(receiver)
+    settings.SECRET_KEY = "another key of the app"
+    with listening() as other:
+        subscribe(other)
+        event()
+        world.settle()
+        assert (len(receiver.received), len(other.received)) == (0, 1)
+    assert "another SECRET_KEY" in DeliveryAttempt.objects.get(delivery__endpoint=lost).error
+
+    services.rotate_secret(endpoint=lost)
+    world.later(seconds=7)
+    assert sequences(receiver.received) == [1]
+
+
+def test_what_was_collapsed_waits_where_the_endpoint_was_disabled_meanwhile(
+    game: Game, world: World, receiver: Receiver
+) -> None:
+    endpoint, _ = subscribe(receiver, collapse_minutes=1)
+    events(2)
+    world.settle()
+    services.disable(endpoint=endpoint)
+    world.later(minutes=2)
+    assert not receiver.received
+    services.enable(endpoint=endpoint)
+    world.settle()
+    assert [each.json["points"]["added"] for each in receiver.received] == [20]
+
+
+def test_410_disables_whatever_else_arrived_at_the_same_moment(game: Game, world: World, receiver: Receiver) -> None:
+    def refuse_alice(handler: Any, received: Received) -> None:
+        status(410 if received.json["user"]["id"] == "alice" else 200)(handler, received)
+
+    receiver.answer = refuse_alice
+    endpoint, _ = subscribe(receiver)
+    for user in ("alice", "bob", "charlie"):
+        event(user)
+    world.settle()
+    endpoint.refresh_from_db()
+    assert endpoint.status == "disabled"

@@ -20,6 +20,7 @@ from tests.test_admin import text_of
 from webhooks import delivery, sequencing, services
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, EndpointHealth, MessageType, OutboxMessage
 from webhooks.rules import signed_headers
+from webhooks.secrets import reveal
 
 ENDPOINTS = "/admin/webhooks/endpoint/"
 LOG = "/admin/webhooks/delivery/"
@@ -205,7 +206,9 @@ def test_both_secrets_verify_during_a_rotation(endpoint: Endpoint) -> None:
     services.send_test(endpoint=endpoint)
     sequencing.sequence(timezone.now())
     (claimed,) = delivery.claim({}, timezone.now())
-    headers = signed_headers(claimed.secrets, claimed.message_id, datetime.now(UTC), claimed.body)
+    headers = signed_headers(
+        [reveal(each) for each in claimed.secrets], claimed.message_id, datetime.now(UTC), claimed.body
+    )
     for secret in (old, new):
         assert Webhook(secret).verify(claimed.body, headers)["type"] == "endpoint.test"
 

@@ -20,10 +20,6 @@ ON CONFLICT (external_id) DO UPDATE SET updated = users_enduser.updated WHERE fa
 RETURNING external_id
 """
 
-LOCK_BY_ID: Final = """
-SELECT FROM users_enduser WHERE id = ANY(%s) ORDER BY external_id COLLATE "C" FOR NO KEY UPDATE
-"""
-
 LOAD: Final = """
 SELECT u.id, u.external_id, u.name, u.email, u.tz, u.attributes, u.device_tokens, u.subscribe_to_emails,
        u.sign_up_date, u.control, u.created, u.updated

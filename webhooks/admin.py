@@ -25,6 +25,7 @@ from core.admin import (
     back_to_list,
     dialog,
     each_or_message,
+    row_action,
 )
 from webhooks import services
 from webhooks.admin_log import DeliveryAdmin, say_replayed
@@ -225,24 +226,22 @@ class EndpointAdmin(ConfigurationAdmin):
     @admin.action(description="Enable", permissions=["change"])
     def enable_selected(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
         """Enable what is disabled; say of each other why not."""
-        each_or_message(request, queryset, _for_each(services.enable), "enabled")
+        each_or_message(request, queryset, _for_each(services.enable), "enabled", "Nothing to enable.")
 
     @admin.action(description="Disable", permissions=["change"])
     def disable_selected(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
         """Disable what is active; say of each other why not."""
-        each_or_message(request, queryset, _for_each(services.disable), "disabled")
+        each_or_message(request, queryset, _for_each(services.disable), "disabled", "Nothing to disable.")
 
-    @action(description="Enable", icon="play_arrow", permissions=["change"], dialog=ENABLE)
-    def enable_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+    @row_action("Enable", "play_arrow", ENABLE)
+    def enable_one(self, request: HttpRequest, endpoints: QuerySet[Endpoint]) -> None:
         """Enable one endpoint."""
-        self.enable_selected(request, Endpoint.objects.filter(id=object_id))
-        return back_to_list(request, Endpoint)
+        self.enable_selected(request, endpoints)
 
-    @action(description="Disable", icon="pause", permissions=["change"], dialog=DISABLE)
-    def disable_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+    @row_action("Disable", "pause", DISABLE)
+    def disable_one(self, request: HttpRequest, endpoints: QuerySet[Endpoint]) -> None:
         """Disable one endpoint."""
-        self.disable_selected(request, Endpoint.objects.filter(id=object_id))
-        return back_to_list(request, Endpoint)
+        self.disable_selected(request, endpoints)
 
     @action(description="Send test event", icon="send", permissions=["change"], dialog=TEST)
     def send_test_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:

@@ -4,7 +4,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import Model, Prefetch, QuerySet
 from django.db.models.functions import Left
@@ -16,10 +15,10 @@ from django.utils.html import format_html
 from django.utils.timezone import localtime
 from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from core.admin import back_to_list, dialog
+from core.admin import dialog, row_action
 from core.json import encode_text
 from users.models import EndUser
 from webhooks.delivery import body_of
@@ -146,16 +145,12 @@ class DeliveryAdmin(ModelAdmin):
         """Have messages delivered once more."""
         say_replayed(request, replay(deliveries=queryset, now=timezone.now()), NOT_REPLAYED)
 
-    @action(
-        description="Replay",
-        icon="replay",
-        permissions=["change"],
-        dialog=dialog("Replay this message?", "It is delivered once more, under the same id.", "Replay"),
+    @row_action(
+        "Replay", "replay", dialog("Replay this message?", "It is delivered once more, under the same id.", "Replay")
     )
-    def replay_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+    def replay_one(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
         """Have one message delivered once more."""
-        self.replay_selected(request, Delivery.objects.filter(pk=object_id))
-        return back_to_list(request, Delivery)
+        self.replay_selected(request, deliveries)
 
     def is_offered(self, action_name: str, delivery: Delivery) -> bool:
         """Tell whether an action on one row fits it."""

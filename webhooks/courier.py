@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 from django.utils import timezone
 
 from webhooks import delivery, sequencing
@@ -37,8 +37,9 @@ class Courier:
         """Do what there is to do, once; wait a moment where there is nothing."""
         try:
             self._record(wait_s=0 if self._begin() else IDLE_S)
-        except (DatabaseError, InterfaceError):
-            logger.exception("The database does not answer; trying again.")
+        except Exception:
+            # Whatever it is, the other processes are not to be stopped for it; what was claimed comes again.
+            logger.exception("Webhooks cannot be worked on; trying again.")
             connection.close()
             time.sleep(AWAY_S)
 

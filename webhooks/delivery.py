@@ -18,7 +18,6 @@ from django.db.backends.utils import CursorWrapper
 from core.json import encode, encode_text, iso_instant
 from webhooks.models import Endpoint, EndpointStatus
 from webhooks.rules import FAILING_MAX, GONE, is_delivered, retry_delay
-from webhooks.secrets import reveal
 from webhooks.sequencing import LANES_LOCK
 
 LEASE: Final = timedelta(seconds=60)
@@ -76,14 +75,19 @@ UPDATE webhooks_endpointhealth SET failing_since = NULL WHERE endpoint_id = ANY(
 """
 _FAILING: Final = """
 INSERT INTO webhooks_endpointhealth (endpoint_id, failing_since) SELECT unnest(%s::uuid[]), %s
-ON CONFLICT (endpoint_id) DO UPDATE
-SET failing_since = coalesce(webhooks_endpointhealth.failing_since, excluded.failing_since)
+ON CONFLICT (endpoint_id) DO UPDATE SET failing_since = excluded.failing_since
+WHERE webhooks_endpointhealth.failing_since IS NULL
+"""
+# In one order, so that workers of which each finds another endpoint well cannot wait for each other.
+_LOCK_HEALTH: Final = """
+SELECT FROM webhooks_endpointhealth
+WHERE endpoint_id = ANY(%s) AND (failing_since IS NOT NULL OR endpoint_id = ANY(%s)) ORDER BY endpoint_id FOR UPDATE
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that this worker is to send, and for the how manieth time."""
+    """A message that this worker is to send, and for the how manieth time; its secrets as the database keeps them."""
 
     delivery: int
     number: int
@@ -124,7 +128,7 @@ def claim(in_flight: Mapping[UUID, int], now: datetime) -> list[Claimed]:
             number=number,
             endpoint_id=endpoint_id,
             url=url,
-            secrets=tuple(reveal(each) for each in (secret, old_secret) if each),
+            secrets=tuple(each for each in (secret, old_secret) if each),
             message_id=str(message_id),
             body=body_of(message_id, sequence, created, payload),
         )
@@ -181,11 +185,12 @@ def _note_health(cursor: CursorWrapper, results: Sequence[Result], now: datetime
     well = {each.claimed.endpoint_id for each in results if is_delivered(each.status_code)}
     failing = {each.claimed.endpoint_id for each in results} - well
     gone = {each.claimed.endpoint_id for each in results if each.status_code == GONE}
+    cursor.execute(_LOCK_HEALTH, [sorted(well | failing), sorted(failing)])
+    _disable(gone, "It answered 410: it is gone.", now)
     if well:
         cursor.execute(_WELL, [sorted(well)])
     if failing:
         cursor.execute(_FAILING, [sorted(failing), now])
-        _disable(failing & gone, "It answered 410: it is gone.", now)
         long = Endpoint.objects.filter(id__in=failing, health__failing_since__lte=now - FAILING_MAX)
         _disable(set(long.values_list("id", flat=True)), f"It failed for {FAILING_MAX.days} days.", now)
 

@@ -5,7 +5,7 @@ import secrets
 from functools import lru_cache
 from typing import Final
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -28,6 +28,15 @@ def conceal(secret: str) -> str:
 def reveal(concealed: str) -> str:
     """Return the secret that `conceal` hid. Raises cryptography.fernet.InvalidToken where the app's key is another."""
     return _revealed((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS), concealed)
+
+
+def is_readable(concealed: str) -> bool:
+    """Tell whether the app's keys can still read the secret."""
+    try:
+        reveal(concealed)
+    except InvalidToken:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1_000)

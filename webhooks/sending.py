@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -14,11 +15,13 @@ from uuid import UUID
 
 import httpcore
 import httpx
+from cryptography.fernet import InvalidToken
 from django.utils import timezone
 
 from webhooks.addresses import AddressError, check_url, public_addresses
 from webhooks.delivery import IN_FLIGHT_MAX, Claimed, Result
 from webhooks.rules import signed_headers
+from webhooks.secrets import reveal
 
 CONNECT_S_MAX: Final = 5.0
 TOTAL_S_MAX: Final = 15.0
@@ -43,6 +46,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self) -> None:
         self._backend = httpcore.AnyIOBackend()
+        self._lookups = ThreadPoolExecutor(IN_FLIGHT_MAX, thread_name_prefix="lookups")
 
     async def connect_tcp(
         self,
@@ -53,7 +57,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first of the host's addresses that answers. Raises AddressError."""
-        addresses = await asyncio.to_thread(public_addresses, host, port)
+        # A name server that hangs holds a thread up: there is one for each message that can be in flight.
+        looked_up = asyncio.get_running_loop().run_in_executor(self._lookups, public_addresses, host, port)
+        addresses = await asyncio.wait_for(looked_up, CONNECT_S_MAX)
         refused: Exception = OSError(f"{host} has no address.")
         for address in addresses:
             try:
@@ -141,25 +147,33 @@ class Sender:
             return None, "", f"No whole answer came within {self._total_s_max:g} seconds."
         except AddressError as error:
             return None, "", f"The address {error}"
+        except InvalidToken:
+            return None, "", "The secret cannot be read: it was encrypted with another SECRET_KEY. Rotate it."
         except Exception as error:
-            return None, "", f"{type(error).__name__}: {error}"[:ERROR_LENGTH_MAX]
+            return None, "", _printable(f"{type(error).__name__}: {error}")[:ERROR_LENGTH_MAX]
 
     async def _post(self, claimed: Claimed, at: datetime) -> tuple[int, str, str]:
         """Send past httpx's client, which has redirects, cookies and logins to look after: there are none here."""
-        headers = HEADERS | signed_headers(claimed.secrets, claimed.message_id, at, claimed.body)
+        secrets = [reveal(each) for each in claimed.secrets]
+        headers = HEADERS | signed_headers(secrets, claimed.message_id, at, claimed.body)
         request = httpx.Request("POST", claimed.url, headers=headers, content=claimed.body, extensions=TIMEOUTS)
         response = await self._transport(claimed.endpoint_id).handle_async_request(request)
         try:
             kept = await _beginning(response)
         finally:
             await response.aclose()
-        return response.status_code, kept.decode("utf-8", "replace").replace("\x00", "�"), ""
+        return response.status_code, _printable(kept.decode("utf-8", "replace")), ""
 
     def _transport(self, endpoint_id: UUID) -> GuardedTransport:
         """Return the endpoint's own connections: to look for a free one among all endpoints' takes longer."""
         if endpoint_id not in self._transports:
             self._transports[endpoint_id] = GuardedTransport()
         return self._transports[endpoint_id]
+
+
+def _printable(text: str) -> str:
+    """Return the text as the database takes it: without NUL."""
+    return text.replace("\x00", "�")
 
 
 async def _beginning(response: httpx.Response) -> bytes:

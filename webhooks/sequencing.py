@@ -15,7 +15,6 @@ from django.db.backends.utils import CursorWrapper
 
 from core.json import encode_text
 from core.models import new_id_text
-from users import store as users_store
 from webhooks import store
 from webhooks.models import CollapsedChange, Endpoint, EndpointStatus, MessageType
 from webhooks.rules import merge_changes
@@ -25,6 +24,7 @@ LANES_LOCK: Final = 7_463_201
 SEQUENCED_AT_ONCE: Final = 1_000
 CLOSED_AT_ONCE: Final = 500
 
+_IS_THERE_ANY: Final = "SELECT EXISTS (SELECT FROM webhooks_outboxmessage WHERE position IS NULL)"
 _PLACE: Final = """
 WITH last AS (
     INSERT INTO webhooks_sequencer (id, position) VALUES (1, 0)
@@ -49,11 +49,12 @@ WHERE EXISTS (
     WHERE d.endpoint_id = n.endpoint_id AND d.user_id = n.user_id AND d.status IN ('ready', 'waiting'))
 """
 _ADD: Final = """
-INSERT INTO webhooks_delivery (endpoint_id, message_id, user_id, status, attempts, next_attempt_at, created)
-SELECT n.endpoint_id, n.message_id, n.user_id, n.status, 0, n.next_attempt_at, n.created
+INSERT INTO webhooks_delivery (endpoint_id, message_id, type, user_id, status, attempts, next_attempt_at, created)
+SELECT n.endpoint_id, n.message_id, m.type, n.user_id, n.status, 0, n.next_attempt_at, n.created
 FROM json_to_recordset(%s) AS n(
     place int, endpoint_id uuid, message_id bigint, user_id uuid, status text, next_attempt_at timestamptz,
     created timestamptz)
+JOIN webhooks_outboxmessage m ON m.number = n.message_id
 ORDER BY n.place
 """
 
@@ -63,11 +64,17 @@ SELECT n.endpoint_id, n.user_id, n.system_id, n.due, n.payload
 FROM json_to_recordset(%s) AS n(endpoint_id uuid, user_id uuid, system_id uuid, due timestamptz, payload jsonb)
 ON CONFLICT (endpoint_id, user_id, system_id) DO UPDATE SET payload = excluded.payload
 """
+# Under the users' locks, since their counters move; a user who is busy is left to the next time, so that nobody waits.
 _TAKE_CLOSED: Final = """
-DELETE FROM webhooks_collapsedchange
-WHERE (endpoint_id, user_id, system_id) IN (
-    SELECT endpoint_id, user_id, system_id FROM webhooks_collapsedchange WHERE due <= %s ORDER BY due LIMIT %s)
-RETURNING endpoint_id, user_id, payload::text
+WITH closed AS (
+    SELECT c.endpoint_id, c.user_id, c.system_id
+    FROM webhooks_collapsedchange c JOIN users_enduser u ON u.id = c.user_id
+    WHERE c.due <= %s ORDER BY c.due LIMIT %s
+    FOR NO KEY UPDATE OF u SKIP LOCKED
+)
+DELETE FROM webhooks_collapsedchange c USING closed
+WHERE (c.endpoint_id, c.user_id, c.system_id) = (closed.endpoint_id, closed.user_id, closed.system_id)
+RETURNING c.endpoint_id, c.user_id, c.payload::text
 """
 _TELL: Final = f"""
 WITH {store.SEQUENCE_PART} AS ({store.MOVE_SEQUENCES}), told AS ({store.INSERT_MESSAGES}) SELECT
@@ -96,17 +103,22 @@ class Due(msgspec.Struct, frozen=True):
     user_id: UUID | None
 
 
-@transaction.atomic
 def sequence(now: datetime) -> int:
     """Give the oldest messages without a position theirs, and have them delivered; return how many those were."""
     with connection.cursor() as cursor:
+        cursor.execute(_IS_THERE_ANY)
+        return _sequence(cursor, now) if cursor.fetchone()[0] else 0
+
+
+def _sequence(cursor: CursorWrapper, now: datetime) -> int:
+    with transaction.atomic():
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LANES_LOCK])
         cursor.execute(_PLACE, [SEQUENCED_AT_ONCE])
         messages = [PlacedMessage(*row) for row in cursor.fetchall()]
         if not messages:
             return 0
         cursor.execute(_MOVE_LAST, [max(message.position for message in messages)])
-        endpoints = list(Endpoint.objects.filter(status=EndpointStatus.ACTIVE))
+        endpoints = list(Endpoint.objects.exclude(status=EndpointStatus.ARCHIVED))
         at_once, collapsed = _sorted_out(messages, endpoints)
         add_deliveries(cursor, at_once, now)
         _collapse(cursor, collapsed, now)
@@ -116,19 +128,26 @@ def sequence(now: datetime) -> int:
 def _sorted_out(
     messages: Sequence[PlacedMessage], endpoints: Sequence[Endpoint]
 ) -> tuple[list[Due], list[tuple[Endpoint, PlacedMessage]]]:
-    """Return what goes out at once, and the points changes that an endpoint wants to hear of later, all in one."""
+    """Return what goes out at once, and the points changes that an endpoint wants to hear of later, all in one.
+
+    What is for one endpoint alone was promised to it: it waits there where that was disabled meanwhile.
+    """
     at_once, collapsed = [], []
     for message in messages:
         for endpoint in endpoints:
-            if message.endpoint_id not in (None, endpoint.id):
-                continue
-            if message.endpoint_id is None and message.type not in endpoint.types:
+            if not _is_for(endpoint, message):
                 continue
             if _is_collapsed(endpoint, message):
                 collapsed.append((endpoint, message))
             elif endpoint.url:
                 at_once.append(Due(endpoint.id, message.number, message.user_id))
     return at_once, collapsed
+
+
+def _is_for(endpoint: Endpoint, message: PlacedMessage) -> bool:
+    if message.endpoint_id is not None:
+        return message.endpoint_id == endpoint.id
+    return endpoint.status == EndpointStatus.ACTIVE and message.type in endpoint.types
 
 
 def _is_collapsed(endpoint: Endpoint, message: PlacedMessage) -> bool:
@@ -194,14 +213,14 @@ def _key(endpoint: Endpoint, message: PlacedMessage) -> Key:
 @transaction.atomic
 def close_windows(now: datetime) -> int:
     """Tell of the points changes whose window has closed, each as a message of its own; return how many."""
+    if not CollapsedChange.objects.filter(due__lte=now).exists():
+        return 0
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LANES_LOCK])
         cursor.execute(_TAKE_CLOSED, [now, CLOSED_AT_ONCE])
         closed = cursor.fetchall()
         if not closed:
             return 0
-        # The users' locks in their order, before any row of theirs: as everywhere.
-        cursor.execute(users_store.LOCK_BY_ID, [[user_id for _, user_id, _ in closed]])
         messages = [
             {
                 "id": new_id_text(),

@@ -25,7 +25,7 @@ from webhooks.models import (
     OutboxMessage,
     Sequencer,
 )
-from webhooks.secrets import conceal, new_secret
+from webhooks.secrets import conceal, is_readable, new_secret
 from webhooks.sequencing import LANES_LOCK, Due, add_deliveries
 
 REPLAYED_AT_ONCE: Final = 1_000
@@ -96,14 +96,16 @@ def check_kind(endpoint: Endpoint, *, url: str | None = None, collapse_minutes: 
 def rotate_secret(*, endpoint: Endpoint) -> str:
     """Give the endpoint a new secret and return it; the old one signs too until the rotation is finished.
 
-    Rotating again before that replaces the new one: the old one is what receivers have. Raises ValidationError for a
+    Rotating again before that replaces the new one: the old one is what receivers have. One that can no longer be read,
+    since the app's key is another, is forgotten. Raises ValidationError for a
     feed, which signs nothing.
     """
     endpoint.refresh_from_db(from_queryset=Endpoint.objects.select_for_update(no_key=True))
     if not endpoint.url:
         raise ValidationError(f"«{endpoint}» is a feed: nothing that it tells is signed.")
     secret = new_secret()
-    endpoint.old_secret, endpoint.secret = endpoint.old_secret or endpoint.secret, conceal(secret)
+    old = endpoint.old_secret or endpoint.secret
+    endpoint.old_secret, endpoint.secret = old if is_readable(old) else "", conceal(secret)
     endpoint.save(update_fields=["secret", "old_secret", "updated"])
     return secret
 

@@ -13,19 +13,8 @@ TYPES = [
 ]
 
 # A delivery's type is its message's for ever: neither changes once it is written.
-COPY_TYPE = """
-CREATE FUNCTION webhooks_copy_type() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.type := (SELECT m.type FROM webhooks_outboxmessage m WHERE m.number = NEW.message_id);
-    RETURN NEW;
-END $$;
-CREATE TRIGGER webhooks_delivery_copy_type BEFORE INSERT ON webhooks_delivery
-FOR EACH ROW EXECUTE FUNCTION webhooks_copy_type();
-UPDATE webhooks_delivery d SET type = m.type FROM webhooks_outboxmessage m WHERE m.number = d.message_id;
-"""
-DO_NOT_COPY_TYPE = """
-DROP TRIGGER webhooks_delivery_copy_type ON webhooks_delivery;
-DROP FUNCTION webhooks_copy_type();
+COPY_TYPES = """
+UPDATE webhooks_delivery d SET type = m.type FROM webhooks_outboxmessage m WHERE m.number = d.message_id
 """
 
 
@@ -48,7 +37,7 @@ class Migration(migrations.Migration):
             field=models.CharField(choices=TYPES, default='', editable=False, max_length=32),
             preserve_default=False,
         ),
-        migrations.RunSQL(COPY_TYPE, DO_NOT_COPY_TYPE),
+        migrations.RunSQL(COPY_TYPES, migrations.RunSQL.noop),
         migrations.AddIndex(
             model_name='delivery',
             index=models.Index(fields=['endpoint', 'id'], name='webhooks_delivery_endpoint'),
