@@ -13,7 +13,7 @@ from achievements.models import AchievementStatus
 from achievements.render import UserAchievementJson, render_achievement, with_achieved_at
 from achievements.store import read_completions, shown_achievements
 from api.authentication import caller
-from api.bodies import IdentifiedUser, UserFields, read_body, user_changes
+from api.bodies import read_body, user_changes
 from api.errors import invalid, rejection
 from api.lookups import find_metric, find_system, find_user
 from api.openapi import body_of, errors, json_of, whole_number_parameter
@@ -35,6 +35,7 @@ from points.render import (
     render_user_points,
 )
 from points.store import read_balance, read_newest_awards, read_triggers
+from users.fields import IdentifiedUser, UserFields
 from users.models import EXTERNAL_ID_LENGTH_MAX, EndUser
 from users.render import UserJson, render_user
 from users.rules import UserChanges

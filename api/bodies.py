@@ -1,50 +1,22 @@
 """What request bodies look like, and how they are read: strictly, with one clear sentence for what is wrong."""
 
-import re
 from collections.abc import Hashable, Iterator
-from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Annotated, Any, Final, TypeVar, cast
-from zoneinfo import available_timezones
 
 import msgspec
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.http import HttpRequest
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import Meta, Raw, Struct
 
-from api.errors import ApiError, describe, invalid, too_large
-from core.json import parse_day
+from api.errors import ApiError, invalid, too_large
+from core.describe import describe
+from core.refusal import Refusal
 from metrics.rules import VALUE_LIMIT, quantize
-from users import rules
+from users.fields import AttributeValue, IdentifiedUser, UserFields, changes_of
+from users.rules import UserChanges
 
 Body = TypeVar("Body")
-
-ExternalId = Annotated[str, Meta(min_length=1, max_length=255, description="Your own id of the user.")]
-AttributeValue = Annotated[str, Meta(max_length=1000)]
-
-
-class UserFields(Struct, rename="camel", frozen=True):
-    """A user's fields: those given change, null clears one."""
-
-    name: Annotated[str, Meta(max_length=255)] | None | UnsetType = UNSET
-    email: Annotated[str, Meta(max_length=254)] | None | UnsetType = UNSET
-    tz: Annotated[str, Meta(max_length=64, description="An IANA name such as Europe/London.")] | None | UnsetType = (
-        UNSET
-    )
-    sign_up_date: Annotated[str, Meta(max_length=40)] | None | UnsetType = UNSET
-    device_tokens: (
-        Annotated[list[Annotated[str, Meta(min_length=1, max_length=4096)]], Meta(max_length=100)] | None | UnsetType
-    ) = UNSET
-    subscribe_to_emails: bool | UnsetType = UNSET
-    attributes: dict[str, AttributeValue | None] | UnsetType = UNSET
-
-
-class IdentifiedUser(UserFields, rename="camel", frozen=True, kw_only=True):
-    """A user's id and fields."""
-
-    id: ExternalId
 
 
 class EventBody(Struct, rename="camel", frozen=True):
@@ -162,64 +134,12 @@ def read_value(raw: Raw) -> Decimal:
     return quantize(value)
 
 
-def user_changes(external_id: str, fields: UserFields, root: str = "") -> rules.UserChanges:
+def user_changes(external_id: str, fields: UserFields, root: str = "") -> UserChanges:
     """Return what the body says of its user. `root` is where the fields stand in the body. Raises ApiError."""
-    return rules.UserChanges(
-        external_id=external_id,
-        name=_given(fields.name),
-        email=_email(fields.email, root),
-        tz=_time_zone(fields.tz, root),
-        device_tokens=_device_tokens(fields.device_tokens),
-        subscribe_to_emails=_given(fields.subscribe_to_emails),
-        sign_up_date=_sign_up_date(fields.sign_up_date, root),
-        attributes=_given(fields.attributes),
-    )
-
-
-T = TypeVar("T")
-
-
-def _given(value: T | UnsetType) -> T | rules.Unset:
-    return rules.UNSET if isinstance(value, UnsetType) else value
-
-
-def _email(value: str | None | UnsetType, root: str) -> str | None | rules.Unset:
-    if isinstance(value, str):
-        try:
-            validate_email(value)
-        except ValidationError as error:
-            raise invalid(f"{root}email must be an email address.") from error
-    return _given(value)
-
-
-def _time_zone(value: str | None | UnsetType, root: str) -> str | None | rules.Unset:
-    if isinstance(value, str) and value not in _time_zones():
-        raise invalid(f"{root}tz must be an IANA time zone name such as Europe/London.")
-    return _given(value)
-
-
-@cache
-def _time_zones() -> set[str]:
-    return available_timezones() - {"localtime", "Factory"}
-
-
-def _device_tokens(value: list[str] | None | UnsetType) -> tuple[str, ...] | None | rules.Unset:
-    return tuple(value) if isinstance(value, list) else _given(value)
-
-
-def _sign_up_date(value: str | None | UnsetType, root: str) -> date | None | rules.Unset:
-    if not isinstance(value, str):
-        return _given(value)
-    if day := parse_day(value):
-        return day
     try:
-        # An instant, but not in the other forms of ISO 8601, as for days.
-        if not re.match(r"\d{4}-\d{2}-\d{2}[T ]", value):
-            raise ValueError(value)
-        instant = datetime.fromisoformat(value)
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC).date()
-    except (ValueError, OverflowError) as error:
-        raise invalid(f"{root}signUpDate must be a date such as 2026-01-31.") from error
+        return changes_of(external_id, fields, root)
+    except Refusal as refusal:
+        raise invalid(refusal.message) from refusal
 
 
 IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255

@@ -1,9 +1,7 @@
 """How the API says no: `{"error": "one clear sentence"}` and a status."""
 
-import re
 from typing import Any, Final
 
-import msgspec
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpResponse
@@ -78,42 +76,3 @@ def answer_exception(exception: Exception) -> HttpResponse | None:
     if isinstance(exception, Http404):
         return ApiError(404, "There is nothing at this address.").response()
     return None
-
-
-# --- msgspec's messages, in the words of whoever sent the body -------------------------------------------------------
-_TYPES: Final = {
-    "str": "a string",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "an array",
-    "object": "an object",
-    "null": "null",
-    "date": "a date (YYYY-MM-DD)",
-    "uuid": "a UUID",
-}
-
-
-def describe(error: msgspec.ValidationError, root: str = "", whole: str = "The body") -> str:
-    """Return one sentence that names the field and what is allowed there.
-
-    `root` is where the value stands, `whole` what it is called.
-    """
-    text, _, place = str(error).partition(" - at `$")
-    path = (root + place.rstrip("`")).replace("[...]", "").lstrip(".")
-    if missing := re.fullmatch(r"Object missing required field `(.+)`", text):
-        return f"{path}.{missing[1]} is required.".lstrip(".")
-    subject = path or whole
-    if expected := re.fullmatch(r"Expected (`.+?`(?: [^,]*)?)(?:, got `(.+)`)?", text):
-        got = f", not {_TYPES.get(expected[2], expected[2])}" if expected[2] else ""
-        return f"{subject} must be {_in_words(expected[1])}{got}."
-    return f"{subject}: {text[0].lower()}{text[1:]}."
-
-
-def _in_words(expected: str) -> str:
-    kinds, _, condition = expected.lstrip("`").partition("`")
-    words = " or ".join(_TYPES.get(kind, kind) for kind in kinds.split(" | "))
-    condition = condition.replace("of length >= 1", "that is not empty").replace("of length <=", "of at most")
-    if "of at most" in condition:
-        condition += " items" if "array" in kinds else " characters"
-    return words + condition.replace(">=", "of at least").replace("<=", "of at most")

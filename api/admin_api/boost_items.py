@@ -7,11 +7,11 @@ from msgspec import UNSET, Struct, UnsetType
 
 from api.admin_api.parts import Day, FilterItem, Number, read_day, read_number, with_filters
 from api.admin_api.resources import given_fields, one_of
-from api.bodies import ExternalId
 from boosts.models import Boost
 from boosts.render import AdminBoostJson, render_admin_boost
 from boosts.services import phase_now
 from points.rules import Rounding
+from users.fields import ExternalId
 
 
 class BoostFields(Struct, rename="camel", frozen=True, kw_only=True):
