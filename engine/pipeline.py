@@ -18,7 +18,7 @@ from boosts.rules import BoostRule
 from core.json import encode_text
 from core.models import new_id_text
 from engine.decide import UserState, decide
-from engine.inputs import BackdateInput, EventInput, Input, OpeningInput
+from engine.inputs import AdjustInput, BackdateInput, EventInput, IdentifyInput, Input, OpeningInput
 from engine.outcomes import Outcome
 from engine.rule_book import REVISION, RuleBook, cached_rule_book, rule_book_at
 from engine.rules import Rules
@@ -55,6 +55,25 @@ def process(inputs: Sequence[Input], *, clock: Clock = timezone.now) -> Processe
         statement, parameters = save_statement(before, after, outcomes, book)
         cursor.execute(statement, parameters)
     return Processed(outcomes, book)
+
+
+def preview(inputs: Sequence[IdentifyInput | OpeningInput | AdjustInput], *, clock: Clock = timezone.now) -> Processed:
+    """Decide on `inputs` as `process` would now, but lock nobody and store nothing.
+
+    Users are decided on each for themselves, so this is exact as long as all that is meant for a user comes in one
+    call. Not for events: the totals of users who are not known yet are not there.
+    """
+    with connection.cursor() as cursor:
+        book, known = _load(cursor, inputs, frozenset())
+    now = clock()
+    unknown = {each: _unknown(each, now) for each in _external_ids(inputs) if each not in known}
+    _, outcomes = _decide_all(book, known | unknown, inputs, now)
+    return Processed(outcomes, book)
+
+
+def _unknown(external_id: str, now: datetime) -> UserState:
+    """Return the state of a user of whom nothing is stored, as the lock would make it."""
+    return UserState(users_store.new_user(new_id_text(), external_id, now), known=False)
 
 
 def _lock(cursor: CursorWrapper, inputs: Sequence[Input], now: datetime) -> frozenset[str]:
