@@ -13,6 +13,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _link("Home", "home", "admin:index"),
                 _link("Users", "group", "admin:users_enduser_changelist"),
+                _link("Imports", "upload_file", "admin:imports_importrun_changelist"),
             ]
         },
         {

@@ -11,11 +11,12 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from backoffice.exports import StreamedExportMixin
 from backoffice.ledger import ledger_page, medals, metric_rows, streak_card, system_cards
 from users.models import EndUser
 
 
-class EndUserAdmin(ModelAdmin):
+class EndUserAdmin(StreamedExportMixin, ModelAdmin):
     """The product's users. The product changes them, through the API; operators look."""
 
     list_display = ("shown_id", "name", "email", "tz", "created")

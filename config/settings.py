@@ -55,6 +55,7 @@ SILENCED_SYSTEM_CHECKS = [
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
+    "unfold.contrib.import_export",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -62,6 +63,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "import_export",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -77,6 +79,7 @@ INSTALLED_APPS = [
     "levels",
     "engine",
     "analytics",
+    "imports",
     "api",
     "backoffice",
     "config",
@@ -175,6 +178,8 @@ CELERY_BEAT_SCHEDULE = {
     "prune-rejected-events": _every(60 * 60, "engine.tasks.prune_rejected_events"),
     "prune-webhook-log": _every(5 * 60, "webhooks.tasks.prune_log"),
     "fold-deltas": _every(15, "analytics.tasks.fold_deltas"),
+    "work-on-imports": _every(2, "imports.tasks.work_on"),
+    "cancel-forgotten-imports": _every(24 * 60 * 60, "imports.tasks.cancel_forgotten"),
 }
 
 # --- Webhooks --------------------------------------------------------------------------------------------------------

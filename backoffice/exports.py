@@ -1,0 +1,191 @@
+"""What can be exported of users as CSV: django-import-export's resources, but streamed row by row.
+
+The columns are those that the imports take, so that what one installation exports another can import.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
+from import_export.admin import ExportMixin
+from import_export.fields import Field
+from import_export.formats.base_formats import CSV
+from import_export.resources import Resource
+from import_export.widgets import Widget
+from unfold.contrib.import_export.forms import ExportForm
+
+from core.csv import csv_response
+from core.json import encode_text, iso_instant, plain_number
+from imports.cells import write_text
+from imports.kinds import ATTRIBUTE_PREFIX
+from metrics.models import MetricTotal
+from metrics.rules import NO_FILTER
+from points.models import PointsAward, PointsBalance
+from users.models import AttributeType, EndUser
+from users.store import load_attribute_keys
+
+
+class TextWidget(Widget):
+    """A text as a cell that no spreadsheet runs, and that an import reads back as it was."""
+
+    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
+        """Return the cell."""
+        return write_text(None if value is None else str(value))
+
+
+class NumberWidget(Widget):
+    """A number, written out exactly; it may be negative."""
+
+    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
+        """Return the cell."""
+        return f"{plain_number(value):f}" if isinstance(value, Decimal) else str(value)
+
+
+class _Attribute(Field):
+    """One of the users' attributes."""
+
+    def get_value(self, instance: EndUser) -> str | None:
+        """Return its value, None where the user has none."""
+        value: str | None = instance.attributes.get(self.attribute)
+        return value
+
+
+def _text(attribute: str, column: str) -> Field:
+    return Field(attribute, column, widget=TextWidget())
+
+
+def _number(attribute: str, column: str) -> Field:
+    return Field(attribute, column, widget=NumberWidget())
+
+
+class _OfUsers(Resource):
+    """Rows that belong to users."""
+
+    def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[Any]:
+        """Return the rows of these users."""
+        raise NotImplementedError
+
+    def stream(self, users: QuerySet[EndUser]) -> Iterator[list[str]]:
+        """Yield the header and the rows, which come from the database as they are asked for."""
+        yield self.get_export_headers()
+        for row in self.iter_queryset(self.rows_of(users)):
+            yield self.export_resource(row)
+
+
+class UserResource(_OfUsers):
+    """Users with their attributes."""
+
+    external_id = _text("external_id", "id")
+    name = _text("name", "name")
+    email = _text("email", "email")
+    tz = _text("tz", "tz")
+    sign_up_date = _text("sign_up_date", "signUpDate")
+    subscribe_to_emails = Field("subscribe_to_emails", "subscribeToEmails", widget=NumberWidget())
+    device_tokens = Field("device_tokens", "deviceTokens", widget=NumberWidget())
+
+    class Meta:
+        name = "Users with their attributes"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for key in sorted(load_attribute_keys()[AttributeType.USER]):
+            self.fields[f"{ATTRIBUTE_PREFIX}{key}"] = _Attribute(key, f"{ATTRIBUTE_PREFIX}{key}", widget=TextWidget())
+
+    def dehydrate_subscribe_to_emails(self, user: EndUser) -> str:
+        """Say true only of who has an email, since of others it cannot be said."""
+        if not user.subscribe_to_emails:
+            return "false"
+        return "true" if user.email else ""
+
+    def dehydrate_device_tokens(self, user: EndUser) -> str:
+        """Return the tokens as a JSON array, which no spreadsheet runs."""
+        return encode_text(user.device_tokens) if user.device_tokens else ""
+
+    def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[EndUser]:
+        """Return the users themselves."""
+        return users
+
+
+class TotalResource(_OfUsers):
+    """What users did of each metric, in the form of opening balances."""
+
+    user = _text("user__external_id", "user")
+    metric = _text("metric__key", "metric")
+    total = _number("total", "total")
+
+    class Meta:
+        name = "Metric totals"
+
+    def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[MetricTotal]:
+        """Return the totals of all events, not those of filters, where there was any event."""
+        totals = MetricTotal.objects.filter(user__in=_unordered(users), filter=NO_FILTER, at__isnull=False)
+        return totals.select_related("user", "metric").order_by("user_id", "metric_id")
+
+
+class BalanceResource(_OfUsers):
+    """What users hold in each points system."""
+
+    user = _text("user__external_id", "user")
+    system = _text("system__key", "system")
+    points = _number("total", "points")
+
+    class Meta:
+        name = "Points balances"
+
+    def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[PointsBalance]:
+        """Return the balances."""
+        balances = PointsBalance.objects.filter(user__in=_unordered(users))
+        return balances.select_related("user", "system").order_by("user_id", "system_id")
+
+
+class LedgerResource(_OfUsers):
+    """Every line of the ledger."""
+
+    user = _text("user__external_id", "user")
+    system = _text("system__key", "system")
+    seq = _number("seq", "line")
+    created = _text("created", "at")
+    cause = _text("cause", "cause")
+    points = _number("awarded", "points")
+    total = _number("total", "balance")
+    reason = _text("adjustment__reason", "reason")
+    operator = _text("adjustment__operator", "operator")
+
+    class Meta:
+        name = "The ledger of points"
+
+    def dehydrate_created(self, award: PointsAward) -> str:
+        """Return the instant in UTC."""
+        return iso_instant(award.created)
+
+    def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[PointsAward]:
+        """Return the lines, each ledger in its order."""
+        awards = PointsAward.objects.filter(user__in=_unordered(users))
+        return awards.select_related("user", "system", "adjustment").order_by("user_id", "system_id", "seq")
+
+
+def _unordered(users: QuerySet[EndUser]) -> QuerySet[EndUser]:
+    return users.order_by()
+
+
+class StreamedExportMixin(ExportMixin):
+    """Export by a form that asks what of the users found in the list; who may see them may export them."""
+
+    resource_classes = (UserResource, TotalResource, BalanceResource, LedgerResource)
+    export_form_class = ExportForm
+    export_formats = (CSV,)
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        """Let who may see the list export it."""
+        return bool(self.has_view_permission(request))
+
+    def _do_file_export(
+        self, file_format: CSV, request: HttpRequest, queryset: QuerySet[EndUser], export_form: Any = None
+    ) -> StreamingHttpResponse:
+        """Stream, where the library would put all rows into memory first."""
+        resource = self.choose_export_resource_class(export_form, request)()
+        name = resource.rows_of(queryset).model._meta.model_name
+        return csv_response(resource.stream(queryset), f"{name}s-{timezone.now():%Y-%m-%d}.csv")

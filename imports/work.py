@@ -1,0 +1,164 @@
+"""Checking and importing files, chunk by chunk of users: each in a transaction that also moves the run's row.
+
+A crash repeats no row and leaves out none: the row of the run is locked while a chunk of it is worked on, and says
+where the next begins. Rows go in the order of their users and, for each, in that of the file; a chunk has all rows of
+its users. Since users are decided on each for themselves, checking a chunk without storing it says exactly what the
+import would do at that moment. What changes between the check and the import is decided once more: a row that is
+refused by then is kept as an error of the run, and the others are imported.
+"""
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+
+from engine.outcomes import Accepted, Rejected
+from engine.pipeline import Clock, preview, process
+from imports.kinds import KINDS, CellError, ImportedInput, Kind, column_of
+from imports.models import WORKED_ON, ImportKind, ImportRun, ImportStatus, RowError
+from imports.store import NEXT_ROWS, forget_rows
+
+logger = logging.getLogger(__name__)
+
+CHUNK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row as it was kept."""
+
+    place: str
+    line: int
+    cells: list[str]
+
+
+class _ChunkError(Exception):
+    """Something that nobody foresaw went wrong with a run."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+
+def work_on_imports(clock: Clock = timezone.now, *, seconds_max: float = math.inf) -> int:
+    """Check and import what waits, the oldest file first; return how many rows there were.
+
+    To be called again and again, by as many workers as wanted: after `seconds_max` the rest is left to the next call.
+    A run that fails for a reason nobody foresaw is stopped and says so, and holds up no other.
+    """
+    rows, begun_s = 0, time.monotonic()
+    while time.monotonic() < begun_s + seconds_max:
+        try:
+            count = _next_chunk(clock)
+        except _ChunkError as error:
+            logger.exception("The import %s stopped.", error.run_id)
+            ImportRun.objects.filter(id=error.run_id, status__in=WORKED_ON).update(
+                status=ImportStatus.FAILED, finished=clock()
+            )
+            continue
+        if count is None:
+            break
+        rows += count
+    return rows
+
+
+@transaction.atomic
+def _next_chunk(clock: Clock) -> int | None:
+    """Work on the next rows of the oldest run that no other worker has; None where there is none."""
+    waiting = ImportRun.objects.filter(status__in=WORKED_ON).order_by("id")
+    run = waiting.select_for_update(skip_locked=True, no_key=True).first()
+    if run is None:
+        return None
+    try:
+        return _work_on(run, clock)
+    except OperationalError:
+        raise  # the database is away, or chose this transaction to end a deadlock: the next call comes again
+    except Exception as error:
+        raise _ChunkError(run.id) from error
+
+
+def _work_on(run: ImportRun, clock: Clock) -> int:
+    rows = _next_rows(run)
+    if rows:
+        _decide_rows(run, rows, clock)
+        run.rows_done += len(rows)
+        run.last_place, run.last_line = rows[-1].place, rows[-1].line
+    else:
+        # In a transaction of its own: this can take a moment, and nobody is locked.
+        _end_pass(run, clock())
+    run.save(update_fields=["status", "rows_done", "errors", "tally", "last_place", "last_line", "finished"])
+    return len(rows)
+
+
+def _next_rows(run: ImportRun) -> list[_Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(NEXT_ROWS, {"run": run.id, "place": run.last_place, "line": run.last_line, "count": CHUNK})
+        return [_Row(place, line, msgspec.json.decode(cells)) for place, line, cells in cursor.fetchall()]
+
+
+def _end_pass(run: ImportRun, now: datetime) -> None:
+    """Say what became of the run, and forget its rows unless they are still to be imported."""
+    if run.status == ImportStatus.IMPORTING:
+        run.status, run.finished = ImportStatus.DONE, now
+    elif run.errors:
+        run.status, run.finished = ImportStatus.REFUSED, now
+    else:
+        run.status = ImportStatus.CHECKED
+    if run.finished:
+        forget_rows(run.id)
+
+
+def _decide_rows(run: ImportRun, rows: Sequence[_Row], clock: Clock) -> None:
+    """Import the rows, or only see what would become of them, and keep what was wrong."""
+    kind = KINDS[ImportKind(run.kind)]
+    inputs, errors = _read_rows(kind, run, rows)
+    decide = process if run.status == ImportStatus.IMPORTING else preview
+    outcomes = decide(list(inputs.values()), clock=clock).outcomes if inputs else []
+    accepted = []
+    for (line, given), outcome in zip(inputs.items(), outcomes, strict=True):
+        if isinstance(outcome, Accepted):
+            accepted.append((given, outcome))
+        elif isinstance(outcome, Rejected):
+            errors[line] = CellError(column_of(kind, outcome.message), outcome.message)
+    run.tally = dict(Counter(run.tally) + kind.tally(accepted))
+    run.errors += len(errors)
+    RowError.objects.bulk_create(
+        RowError(run=run, line=line, column=error.column, message=error.message) for line, error in errors.items()
+    )
+
+
+def _read_rows(
+    kind: Kind, run: ImportRun, rows: Sequence[_Row]
+) -> tuple[dict[int, ImportedInput], dict[int, CellError]]:
+    """Return the inputs and the errors of the rows by their lines."""
+    inputs: dict[int, ImportedInput] = {}
+    errors: dict[int, CellError] = {}
+    line_of: dict[Hashable, int] = {}
+    for row in rows:
+        try:
+            given = _read_row(kind, run, row)
+            _check_once(kind.once(given), row.line, line_of)
+            inputs[row.line] = given
+        except CellError as error:
+            errors[row.line] = error
+    return inputs, errors
+
+
+def _read_row(kind: Kind, run: ImportRun, row: _Row) -> ImportedInput:
+    if len(row.cells) != len(run.columns):
+        raise CellError("", f"The line has {len(row.cells)} cells, but the header has {len(run.columns)}.")
+    return kind.read(dict(zip(run.columns, row.cells, strict=True)), run.operator)
+
+
+def _check_once(subject: Hashable | None, line: int, line_of: dict[Hashable, int]) -> None:
+    if subject is not None and (first := line_of.setdefault(subject, line)) != line:
+        raise CellError("", f"Line {first} is about the same user and metric: keep one of them.")
