@@ -41,7 +41,7 @@ class NumberWidget(Widget):
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
         """Return the cell."""
-        return f"{plain_number(value):f}" if isinstance(value, Decimal) else str(value)
+        return f"{Decimal(plain_number(value)):f}" if isinstance(value, Decimal) else str(value)
 
 
 class _Attribute(Field):
@@ -62,7 +62,14 @@ def _number(attribute: str, column: str) -> Field:
 
 
 class _OfUsers(Resource):
-    """Rows that belong to users."""
+    """Rows that belong to users. `title` is what operators choose them by."""
+
+    title: str
+
+    @classmethod
+    def get_display_name(cls) -> str:
+        """Return the title."""
+        return cls.title
 
     def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[Any]:
         """Return the rows of these users."""
@@ -78,16 +85,15 @@ class _OfUsers(Resource):
 class UserResource(_OfUsers):
     """Users with their attributes."""
 
+    title = "Users with their attributes"
+
     external_id = _text("external_id", "id")
     name = _text("name", "name")
     email = _text("email", "email")
     tz = _text("tz", "tz")
     sign_up_date = _text("sign_up_date", "signUpDate")
-    subscribe_to_emails = Field("subscribe_to_emails", "subscribeToEmails", widget=NumberWidget())
-    device_tokens = Field("device_tokens", "deviceTokens", widget=NumberWidget())
-
-    class Meta:
-        name = "Users with their attributes"
+    subscribe_to_emails = Field("subscribe_to_emails", "subscribeToEmails")
+    device_tokens = Field("device_tokens", "deviceTokens")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -112,12 +118,11 @@ class UserResource(_OfUsers):
 class TotalResource(_OfUsers):
     """What users did of each metric, in the form of opening balances."""
 
+    title = "Metric totals"
+
     user = _text("user__external_id", "user")
     metric = _text("metric__key", "metric")
     total = _number("total", "total")
-
-    class Meta:
-        name = "Metric totals"
 
     def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[MetricTotal]:
         """Return the totals of all events, not those of filters, where there was any event."""
@@ -128,12 +133,11 @@ class TotalResource(_OfUsers):
 class BalanceResource(_OfUsers):
     """What users hold in each points system."""
 
+    title = "Points balances"
+
     user = _text("user__external_id", "user")
     system = _text("system__key", "system")
     points = _number("total", "points")
-
-    class Meta:
-        name = "Points balances"
 
     def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[PointsBalance]:
         """Return the balances."""
@@ -144,6 +148,8 @@ class BalanceResource(_OfUsers):
 class LedgerResource(_OfUsers):
     """Every line of the ledger."""
 
+    title = "The ledger of points"
+
     user = _text("user__external_id", "user")
     system = _text("system__key", "system")
     seq = _number("seq", "line")
@@ -153,9 +159,6 @@ class LedgerResource(_OfUsers):
     total = _number("total", "balance")
     reason = _text("adjustment__reason", "reason")
     operator = _text("adjustment__operator", "operator")
-
-    class Meta:
-        name = "The ledger of points"
 
     def dehydrate_created(self, award: PointsAward) -> str:
         """Return the instant in UTC."""
