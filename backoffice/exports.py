@@ -174,11 +174,20 @@ def _unordered(users: QuerySet[EndUser]) -> QuerySet[EndUser]:
     return users.order_by()
 
 
+class UserExportForm(ExportForm):
+    """Asks what to export."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["resource"].label = "What to export"
+        self.fields["resource"].help_text = "Of the users in the list: search there first to export only some."
+
+
 class StreamedExportMixin(ExportMixin):
     """Export by a form that asks what of the users found in the list; who may see them may export them."""
 
     resource_classes = (UserResource, TotalResource, BalanceResource, LedgerResource)
-    export_form_class = ExportForm
+    export_form_class = UserExportForm
     export_formats = (CSV,)
 
     def has_export_permission(self, request: HttpRequest) -> bool:

@@ -16,7 +16,6 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
-from core.admin import only_for
 from core.csv import csv_response
 from imports.files import FILE_BYTES_MAX, FileError, digest_of
 from imports.kinds import KINDS
@@ -87,7 +86,7 @@ class ImportRunAdmin(ModelAdmin):
     empty_hint = "Bring users, what they had done before, or points from a CSV file. Every file is checked first."
     form = ImportForm
     fields = ("kind", "file", "again")
-    conditional_fields = {"again": only_for(ImportKind.ADJUSTMENTS)}
+    conditional_fields = {"again": f"kind == '{ImportKind.ADJUSTMENTS}'"}
     list_display = ("file_name", "kind", "shown_status", "shown_rows", "shown_errors", "operator", "created")
     list_filter = ("status", "kind")
     list_per_page = 50

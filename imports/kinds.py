@@ -146,10 +146,9 @@ def _tally_users(done: Iterable[tuple[IdentifyInput, Accepted]]) -> Counter[str]
     labels: dict[str, str] = {}
     for given, outcome in done:
         user = outcome.user
-        changed = "changed" if user.updated == outcome.at else "unchanged"
-        label = "new" if user.created == outcome.at else changed
-        if labels.get(given.user.external_id) in (None, "unchanged"):
-            labels[given.user.external_id] = label
+        label = "changed users" if user.updated == outcome.at else "unchanged users"
+        if labels.get(given.user.external_id) in (None, "unchanged users"):
+            labels[given.user.external_id] = "new users" if user.created == outcome.at else label
     return Counter(labels.values())
 
 
@@ -276,8 +275,8 @@ KINDS: Final = {
             "ledger beside your login. A user can have several lines; they count in their order."
         ),
         effect=(
-            "Each line moves points now, and would move them again if it were imported again: a file that was imported "
-            "before is refused unless you tick «Import again»."
+            "Each line moves points once you confirm, and would move them again if it were imported again: a file that "
+            "was imported before is refused unless you tick «Import again»."
         ),
         example=(
             ("user", "system", "points", "reason"),

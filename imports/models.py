@@ -43,7 +43,7 @@ class ImportRun(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    kind = models.CharField("what is in it", max_length=16, choices=ImportKind, default=ImportKind.USERS)
+    kind = models.CharField("contents", max_length=16, choices=ImportKind, default=ImportKind.USERS)
     status = models.CharField(max_length=16, choices=ImportStatus, default=ImportStatus.CHECKING, editable=False)
     file_name = models.CharField("file", max_length=FILE_NAME_LENGTH_MAX, editable=False)
     digest = models.CharField(max_length=64, editable=False, help_text="The SHA-256 of the file.")

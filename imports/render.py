@@ -31,6 +31,7 @@ class RunCard(TypedDict):
     colour: str
     news: str
     effect: str
+    confirm: str
     tally: list[str]
     errors: dict[str, Any]
     moves: bool
@@ -43,6 +44,7 @@ def run_card(run: ImportRun) -> RunCard:
         "colour": "warning" if is_incomplete(run) else STATUS_COLOURS[run.status],
         "news": _news(run),
         "effect": KINDS[ImportKind(run.kind)].effect if run.status == ImportStatus.CHECKED else "",
+        "confirm": f"Import {_rows(run.rows)}",
         "tally": [f"{count:,} {label}" for label, count in sorted(run.tally.items())],
         "errors": _error_table(run),
         "moves": run.status in (ImportStatus.CHECKING, ImportStatus.IMPORTING),
@@ -61,7 +63,9 @@ def _news(run: ImportRun) -> str:
     return {
         ImportStatus.CHECKING: f"{of_rows} checked. Nothing is stored before you confirm; you may leave this page.",
         ImportStatus.REFUSED: f"{wrong} cannot be imported, so nothing was. Correct the file and upload it again.",
-        ImportStatus.CHECKED: f"All of {_rows(run.rows)} can be imported as things are now. Nothing is stored yet.",
+        ImportStatus.CHECKED: (
+            f"Without errors: {_rows(run.rows)} can be imported as things are now. Nothing is stored yet."
+        ),
         ImportStatus.IMPORTING: f"{of_rows} imported. You may leave this page.",
         ImportStatus.DONE: (
             f"{_rows(run.rows - run.errors)} imported. {wrong} could not be: something changed since the check."

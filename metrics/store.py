@@ -26,11 +26,12 @@ CROSS JOIN LATERAL (
 ) AS e
 """
 
+# OFFSET, as LIMIT above, keeps the planner from beginning with all openings that there are.
 LOAD_OPENINGS: Final = """
 SELECT u.external_id, e.metric_id
 FROM json_array_elements_text(%s) AS n(external_id)
 JOIN users_enduser u ON u.external_id = n.external_id
-JOIN metrics_event e ON e.user_id = u.id AND e.kind = 'opening'
+CROSS JOIN LATERAL (SELECT metric_id FROM metrics_event WHERE user_id = u.id AND kind = 'opening' OFFSET 0) AS e
 """
 
 # Every total that a user has of a metric, needed now or not, since each event must keep all of them true; and those

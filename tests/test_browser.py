@@ -16,6 +16,7 @@ from achievements.models import Achievement
 from achievements.services import create_achievement
 from boosts.services import create_boost
 from config.demo_badges import draw_badge
+from imports.work import work_on_imports
 from points.models import PointsTrigger, TriggerStatus
 from tests.conftest import Api, Game, make_game
 from tests.processes import until
@@ -370,6 +371,55 @@ def test_an_operator_makes_an_endpoint_tries_it_rotates_its_secret_and_replays(
     expect(admin_page.get_by_label("Given up since (UTC)")).not_to_have_value("")
     admin_page.get_by_role("button", name="Replay").click()
     expect(admin_page.get_by_text("Nothing to replay")).to_be_visible()
+
+
+def test_an_import_is_checked_shown_to_be_wrong_corrected_confirmed_and_watched(
+    admin_page: Page, live_server: LiveServer, api: Api, game: Game, tmp_path: Path
+) -> None:
+    api.send("POST", "/v1/users", {"id": "alice"})
+    file = tmp_path / "goodwill.csv"
+
+    def upload(lines: str) -> None:
+        file.write_text(f"user,system,points,reason\n{lines}\n")
+        expect(admin_page.locator("#id_again")).to_be_hidden()
+        admin_page.select_option("#id_kind", "adjustments")
+        expect(admin_page.locator("#id_again")).to_be_visible()
+        admin_page.set_input_files("#id_file", file)
+        admin_page.get_by_role("button", name="Upload and check").click()
+        expect(admin_page.get_by_text("0 of 1 row checked.")).to_be_visible()
+        work_on_imports()
+
+    admin_page.get_by_role("link", name="Imports").first.click()
+    admin_page.get_by_role("link", name="Add import").last.click()
+    upload("alice,xp,many,Sorry")
+    # Nothing is clicked here: the page asks for what is new by itself.
+    expect(admin_page.get_by_role("row", name="points must be a whole number")).to_be_visible()
+    expect(admin_page.get_by_role("button", name="Import")).to_have_count(0)
+
+    admin_page.get_by_role("link", name="Upload another file").click()
+    expect(admin_page.locator("#id_kind")).to_have_value("adjustments")
+    admin_page.select_option("#id_kind", "users")
+    upload("alice,xp,50,Sorry")
+    expect(admin_page.get_by_text("50 xp given")).to_be_visible()
+    assert api.points("alice")["total"] == 0
+    admin_page.get_by_role("button", name="Import 1 row").click()
+    expect(admin_page.get_by_text("0 of 1 row imported.")).to_be_visible()
+    work_on_imports()
+    expect(admin_page.get_by_text("1 row imported.", exact=True)).to_be_visible()
+    assert api.points("alice")["total"] == 50
+
+
+def test_the_users_that_were_found_are_exported(
+    admin_page: Page, live_server: LiveServer, api: Api, game: Game
+) -> None:
+    for user in ("alice", "bob"):
+        api.send("POST", "/v1/users", {"id": user})
+    admin_page.goto(f"{live_server.url}/admin/users/enduser/?q=ali")
+    admin_page.get_by_role("link", name="Export").click()
+    with admin_page.expect_download() as download:
+        admin_page.get_by_role("button", name="Submit").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["id", "alice"]
 
 
 def test_the_api_reference_loads_without_any_other_server(page: Page, live_server: LiveServer) -> None:

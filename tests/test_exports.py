@@ -70,7 +70,7 @@ def test_users_come_back_as_they_were(operator: Client, api: Api, game: Game) ->
 
     run = confirmed(check("users", file))
 
-    assert (run.status, run.errors, run.tally) == ("done", 0, {"new": len(ODD_USERS)})
+    assert (run.status, run.errors, run.tally) == ("done", 0, {"new users": len(ODD_USERS)})
     assert list(EndUser.objects.order_by("external_id").values("external_id", *fields)) == before
 
 

@@ -85,7 +85,7 @@ USERS = (
 def test_users_are_made_known_with_all_their_fields(api: Api, game: Game) -> None:
     run = confirmed(check("users", USERS))
 
-    assert (run.status, run.rows, run.errors, run.tally) == ("done", 2, 0, {"new": 2})
+    assert (run.status, run.rows, run.errors, run.tally) == ("done", 2, 0, {"new users": 2})
     alice = api.get("/v1/users/alice").json()
     assert {name: alice[name] for name in ("name", "email", "tz", "signUpDate", "subscribeToEmails")} == {
         "name": "Alice",
@@ -104,7 +104,7 @@ def test_an_empty_cell_changes_nothing_and_null_clears(api: Api, game: Game) -> 
     run = confirmed(check("users", "id;name;tz;attributes.plan\nalice;;null;null\n"))
 
     alice = api.get("/v1/users/alice").json()
-    assert run.tally == {"changed": 1}
+    assert run.tally == {"changed users": 1}
     assert (alice["name"], alice["tz"], alice["attributes"]) == ("Alice", None, {})
 
 
@@ -114,7 +114,7 @@ def test_new_users_get_what_user_creation_triggers_pay_once(api: Api, game: Game
     confirmed(check("users", "id\nalice\nalice\nbob\n"))
     run = confirmed(check("users", "id\nalice\nbob\n"))
 
-    assert run.tally == {"unchanged": 2}
+    assert run.tally == {"unchanged users": 2}
     assert [api.points(user)["total"] for user in ("alice", "bob")] == [7, 7]
     assert PointsAward.objects.count() == 2
 
@@ -540,8 +540,8 @@ def test_an_operator_uploads_confirms_and_sees_it_done(operator: Client, api: Ap
     work.work_on_imports()
     run = ImportRun.objects.get()
     page = page_of(operator, run)
-    assert "All of 2 rows can be imported as things are now." in page
-    assert "2 new" in page
+    assert "Without errors: 2 rows can be imported as things are now." in page
+    assert "2 new users" in page
     assert not EndUser.objects.exists()
 
     operator.post(f"/admin/imports/importrun/{run.id}/confirm/")

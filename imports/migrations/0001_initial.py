@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             name='ImportRun',
             fields=[
                 ('id', models.UUIDField(default=core.models.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('users', 'Users'), ('openings', 'Opening balances'), ('adjustments', 'Points adjustments')], default='users', max_length=16, verbose_name='what is in it')),
+                ('kind', models.CharField(choices=[('users', 'Users'), ('openings', 'Opening balances'), ('adjustments', 'Points adjustments')], default='users', max_length=16, verbose_name='contents')),
                 ('status', models.CharField(choices=[('checking', 'Checking'), ('refused', 'Has errors'), ('checked', 'Ready to confirm'), ('importing', 'Importing'), ('done', 'Done'), ('cancelled', 'Cancelled'), ('failed', 'Stopped')], default='checking', editable=False, max_length=16)),
                 ('file_name', models.CharField(editable=False, max_length=255, verbose_name='file')),
                 ('digest', models.CharField(editable=False, help_text='The SHA-256 of the file.', max_length=64)),
