@@ -192,6 +192,8 @@ class ImportRunAdmin(ModelAdmin):
 
     def _example(self, request: HttpRequest, kind: str) -> StreamingHttpResponse:
         """Answer with a file to begin with."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         if kind not in ImportKind.values:
             raise Http404
         return csv_response(example_rows(ImportKind(kind)), f"{kind}.csv")

@@ -10,6 +10,9 @@ FILE_NAME_LENGTH_MAX = 255
 
 PLACE_LENGTH_MAX = EXTERNAL_ID_LENGTH_MAX
 
+ERRORS_MAX = 10_000
+"""So many errors end a check: what is wrong with the file is clear by then."""
+
 
 class ImportKind(models.TextChoices):
     """What is in the file."""

@@ -62,7 +62,10 @@ def _news(run: ImportRun) -> str:
     wrong = _rows(run.errors)
     return {
         ImportStatus.CHECKING: f"{of_rows} checked. Nothing is stored before you confirm; you may leave this page.",
-        ImportStatus.REFUSED: f"{wrong} cannot be imported, so nothing was. Correct the file and upload it again.",
+        ImportStatus.REFUSED: (
+            f"{wrong} cannot be imported, so nothing was. Correct the file and upload it again."
+            + (f" The check stopped after {of_rows}." if run.rows_done < run.rows else "")
+        ),
         ImportStatus.CHECKED: (
             f"Without errors: {_rows(run.rows)} can be imported as things are now. Nothing is stored yet."
         ),

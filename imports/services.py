@@ -11,7 +11,7 @@ from core.json import encode_text
 from imports.cells import read_text
 from imports.files import FileError, FileRow, opened
 from imports.kinds import KINDS, check_header
-from imports.models import PLACE_LENGTH_MAX, ImportKind, ImportRun, ImportStatus
+from imports.models import ERRORS_MAX, PLACE_LENGTH_MAX, ImportKind, ImportRun, ImportStatus
 from imports.store import REFUSE_EXCESS, STAGE, forget_rows
 from users.models import AttributeType
 from users.store import load_attribute_keys
@@ -40,7 +40,8 @@ def stage_rows(*, run: ImportRun, file: IO[bytes]) -> None:
                 run.rows += 1
         message = f"One user can have at most {USER_ROWS_MAX:,} rows in a file: put the others into another file."
         column = run.columns[user_column]
-        cursor.execute(REFUSE_EXCESS, {"run": run.id, "most": USER_ROWS_MAX, "column": column, "message": message})
+        limits = {"most": USER_ROWS_MAX, "errors": ERRORS_MAX}
+        cursor.execute(REFUSE_EXCESS, {"run": run.id, "column": column, "message": message, **limits})
         run.errors = run.rows_done = cursor.rowcount
     run.save(update_fields=["rows", "rows_done", "errors"])
 

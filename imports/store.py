@@ -7,8 +7,8 @@ from django.db import connection
 
 STAGE: Final = "COPY imports_importrow (run_id, place, line, cells) FROM STDIN"
 
-# What a user has more of than a chunk can hold becomes errors. First which rows, which are few or none, and then each
-# by its key: the planner does not know how many there are of a file that has just come.
+# What a user has more of than a chunk can hold becomes errors, as many as are kept. First which rows, which are few or
+# none, and then each by its key: the planner does not know how many there are of a file that has just come.
 REFUSE_EXCESS: Final = """
 WITH excess AS MATERIALIZED (
     SELECT place, line FROM (
@@ -21,7 +21,7 @@ WITH excess AS MATERIALIZED (
     WHERE (r.run_id, r.place, r.line) = (%(run)s, e.place, e.line)
 )
 INSERT INTO imports_rowerror (run_id, line, "column", message)
-SELECT %(run)s, line, %(column)s, %(message)s FROM excess
+SELECT %(run)s, line, %(column)s, %(message)s FROM excess ORDER BY line LIMIT %(errors)s
 """
 
 # The next rows after a place and line, and then the rest of the last user's: no chunk has only some rows of a user.

@@ -24,7 +24,7 @@ from django.utils import timezone
 from engine.outcomes import Accepted, Rejected
 from engine.pipeline import Clock, preview, process
 from imports.kinds import KINDS, CellError, ImportedInput, Kind, column_of
-from imports.models import WORKED_ON, ImportKind, ImportRun, ImportStatus, RowError
+from imports.models import ERRORS_MAX, WORKED_ON, ImportKind, ImportRun, ImportStatus, RowError
 from imports.store import NEXT_ROWS, forget_rows
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,8 @@ def _expect_growth() -> None:
 
 
 def _work_on(run: ImportRun, clock: Clock) -> int:
-    rows = _next_rows(run)
+    has_enough_errors = run.status == ImportStatus.CHECKING and run.errors >= ERRORS_MAX
+    rows = [] if has_enough_errors else _next_rows(run)
     if rows:
         _decide_rows(run, rows, clock)
         run.rows_done += len(rows)

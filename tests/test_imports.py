@@ -20,7 +20,7 @@ from engine.verify import verify
 from imports import work
 from imports.cells import read_text, write_text
 from imports.files import digest_of
-from imports.models import ImportKind, ImportRow, ImportRun, RowError
+from imports.models import ERRORS_MAX, ImportKind, ImportRow, ImportRun, RowError
 from imports.services import (
     USER_ROWS_MAX,
     cancel_import,
@@ -493,6 +493,14 @@ def test_what_a_user_has_more_of_than_can_be_worked_on_together_is_named(api: Ap
     message = "One user can have at most 1,000 rows in a file: put the others into another file."
     assert errors_of(run) == [(line, "user", message) for line in (USER_ROWS_MAX + 2, USER_ROWS_MAX + 3)]
     assert (run.status, run.rows, run.rows_done) == ("refused", USER_ROWS_MAX + 2, USER_ROWS_MAX + 2)
+
+
+def test_a_check_stops_once_it_is_clear_what_is_wrong(operator: Client, game: Game) -> None:
+    run = check("adjustments", "user,system,points,reason\n" + "nobody,xp,0,Why\n" * 500 + ",xp,0,Why\n" * 12_000)
+
+    assert (run.status, run.rows) == ("refused", 12_500)
+    assert ERRORS_MAX <= run.errors == run.rows_done < ERRORS_MAX + 1000
+    assert f"The check stopped after {run.rows_done:,} of 12,500 rows." in page_of(operator, run)
 
 
 def memory_peak_bytes(rows: int) -> int:
