@@ -77,9 +77,10 @@ class _OfUsers(Resource):
 
     def stream(self, users: QuerySet[EndUser]) -> Iterator[list[str]]:
         """Yield the header and the rows, which come from the database as they are asked for."""
+        fields = self.get_export_fields()
         yield self.get_export_headers()
         for row in self.iter_queryset(self.rows_of(users)):
-            yield self.export_resource(row)
+            yield [self.export_field(field, row) for field in fields]
 
 
 class UserResource(_OfUsers):
