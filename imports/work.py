@@ -18,7 +18,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from engine.outcomes import Accepted, Rejected
@@ -81,7 +81,7 @@ def _next_chunk(clock: Clock) -> int | None:
     try:
         _expect_growth()
         return _work_on(run, clock)
-    except OperationalError:
+    except (OperationalError, InterfaceError):
         raise  # the database is away, or chose this transaction to end a deadlock: the next call comes again
     except Exception as error:
         raise _ChunkError(run.id) from error
