@@ -844,7 +844,9 @@ def test_an_error_in_the_last_item_stores_nothing_of_the_others(rules: Rules, ga
     rules.export().edit("Lessons completed", "Lessons").edit("points: 3", "points: 4")
     rules.write(rules.text + "      - {name: Once, start: 2026-01-01, multiplier: 1}\n")
     rules.edit("boosts: []\n      -", "boosts:\n      -")
-    assert rules.problems() == ["points.xp.boosts[0].multiplier must be more than 0, less than 100, and not 1."]
+    assert rules.problems() == [
+        "points.xp.boosts[0].multiplier must be more than 0, less than 100, not 1, and have at most 4 decimals."
+    ]
 
 
 def test_a_file_that_is_not_there_is_one_clear_error(rules: Rules) -> None:

@@ -10,8 +10,8 @@ from access.models import ApplicationKey
 from access.render import NewApplicationKeyJson, render_application_key
 from access.services import create_application_key
 from api.admin_api.resources import IDS, DeletedJson, Resource
-from api.bodies import ExternalId
 from api.openapi import body_of, created_of, deleted_of, errors
+from users.fields import ExternalId
 
 
 class ApplicationKeyItem(Struct, rename="camel", frozen=True):

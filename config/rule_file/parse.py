@@ -11,7 +11,6 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import structs
 
-from api.errors import describe
 from config.rule_file.schema import (
     VERSION,
     AchievementItem,
@@ -29,6 +28,7 @@ from config.rule_file.schema import (
     fields_of,
 )
 from config.rule_file.text import read_yaml
+from core.describe import describe
 from users.models import AttributeType
 
 SECTIONS: Final = ("version", "attributes", "metrics", "streaks", "achievements", "points")
