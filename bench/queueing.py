@@ -1,10 +1,7 @@
 """Batch events at a steady pace: how long the oldest of them waits, with web and worker side by side."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -16,7 +13,7 @@ import psycopg
 from bench.databases import QUEUE_DATABASE, Server, count_rows, create_anew, settle
 from bench.errors import BenchError
 from bench.game import CATEGORIES, METRIC_KEY, external_id, fill, set_up_game
-from bench.web import ROOT, STOP_S_MAX, call, django_environment, manage, serve
+from bench.web import call, django_environment, manage, running, serve
 
 USERS: Final = 10_000
 RATE: Final = 2_000
@@ -50,7 +47,10 @@ def measure_queue(server: Server, folder: Path) -> QueueRun:
     environment = django_environment(url, folder)
     manage(environment, "migrate", "--verbosity", "0")
     api_key = manage(environment, "create_api_key", "bench", "--admin").split()[-1]
-    with serve(environment, folder / "queue-web.log") as web, _worker(environment, folder / "queue-worker.log"):
+    with (
+        serve(environment, folder / "queue-web.log") as web,
+        running(environment, "work_queue", folder / "queue-worker.log"),
+    ):
         set_up_game(web.port, api_key)
         fill(url, USERS)
         settle(url)
@@ -61,18 +61,6 @@ def measure_queue(server: Server, folder: Path) -> QueueRun:
             raise BenchError(f"{run.events} events were accepted in batches, but {stored} are stored.")
         manage(environment, "verify")
     return run
-
-
-@contextmanager
-def _worker(environment: dict[str, str], log: Path) -> Iterator[None]:
-    with log.open("wb") as output:
-        command = [sys.executable, "manage.py", "work_queue"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(STOP_S_MAX)
 
 
 def _send_and_watch(url: str, port: int, api_key: str) -> QueueRun:

@@ -82,6 +82,20 @@ def serve(environment: Mapping[str, str], log: Path) -> Iterator[Web]:
         _stop(process)
 
 
+@contextmanager
+def running(environment: Mapping[str, str], command: str, log: Path) -> Iterator[None]:
+    """Run one of Django's commands, a worker, until the block ends."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", command], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(STOP_S_MAX)
+
+
 def call(port: int, method: str, path: str, api_key: str = "", body: Any = None) -> Any:
     """Send one JSON request and return the JSON answer. Raises BenchError unless it is of the 200s."""
     connection = http.client.HTTPConnection(HOST, port, timeout=30)

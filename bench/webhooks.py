@@ -13,7 +13,7 @@ import psycopg
 
 from bench.databases import WEBHOOKS_DATABASE, Server, create_anew, settle
 from bench.errors import BenchError
-from bench.web import ROOT, STOP_S_MAX, django_environment, manage
+from bench.web import ROOT, STOP_S_MAX, django_environment, manage, running
 
 USERS: Final = 1_000
 MESSAGES: Final = 5_000
@@ -60,7 +60,7 @@ def measure_webhooks(server: Server, folder: Path) -> WebhookRun:
         with psycopg.connect(url) as connection:
             connection.execute(_FILL.encode())
         settle(url)
-        with _worker(environment, folder / "webhooks.log"):
+        with running(environment, "deliver_webhooks", folder / "webhooks.log"):
             return WebhookRun(MESSAGES, MESSAGES / _delivered_s(url, fast))
 
 
@@ -85,18 +85,6 @@ def _receivers() -> Iterator[tuple[int, int]]:
     try:
         fast, hanging = (int(port) for port in process.stdout.readline().split())
         yield fast, hanging
-    finally:
-        process.terminate()
-        process.wait(STOP_S_MAX)
-
-
-@contextmanager
-def _worker(environment: dict[str, str], log: Path) -> Iterator[None]:
-    with log.open("wb") as output:
-        command = [sys.executable, "manage.py", "deliver_webhooks"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        yield
     finally:
         process.terminate()
         process.wait(STOP_S_MAX)

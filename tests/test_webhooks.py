@@ -7,7 +7,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,7 +19,6 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
-from pydantic import BaseModel
 from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook
 
@@ -35,6 +34,7 @@ from tests import receiver as behaviours
 from tests.conftest import Api, Game, make_game
 from tests.processes import until, worker_environment
 from tests.receiver import Received, Receiver, listening, status
+from tests.test_outbox import PAYLOADS
 from tests.test_parallel import in_parallel
 from users.rules import UserChanges
 from webhooks import services
@@ -47,16 +47,6 @@ from webhooks.sending import Sender
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ALL = list(MessageType.values)
-MODELS: Mapping[str, type[BaseModel]] = {
-    "points.changed": trophy.WebhooksPointsChangedPayload,
-    "points.level_changed": trophy.WebhooksPointsLevelChangedPayload,
-    "points.boost_started": trophy.WebhooksPointsBoostStartedPayload,
-    "points.boost_finished": trophy.WebhooksPointsBoostFinishedPayload,
-    "achievement.completed": trophy.WebhooksAchievementCompletedPayload,
-    "streak.started": trophy.WebhooksStreakStartedPayload,
-    "streak.extended": trophy.WebhooksStreakExtendedPayload,
-    "streak.lost": trophy.WebhooksStreakLostPayload,
-}
 
 
 class World:
@@ -158,7 +148,7 @@ def test_a_message_arrives_signed_in_both_ways_with_the_contracts_payload(
         assert each.headers["webhook-id"] == each.json["id"]
         assert each.json["sequence"] == number
         assert each.headers["Content-Type"] == "application/json"
-        MODELS[each.json["type"]].model_validate(each.json)
+        PAYLOADS[each.json["type"]].model_validate(each.json)
         datetime.fromisoformat(each.json["timestamp"])
     changed = trophy.WebhooksPointsChangedPayload.model_validate(receiver.received[1].json)
     assert (changed.user.id, changed.points.total, changed.points.added) == ("alice", 10, 10)
@@ -182,7 +172,7 @@ def test_every_type_of_message_is_read_by_the_sdks_models(
 
     assert {each.json["type"] for each in receiver.received} == set(ALL)
     for each in receiver.received:
-        MODELS[each.json["type"]].model_validate(each.json)
+        PAYLOADS[each.json["type"]].model_validate(each.json)
         assert ("sequence" in each.json) == ("boost" not in each.json)
 
 
@@ -551,7 +541,7 @@ def test_points_changes_are_told_once_per_user_and_system_when_the_window_closes
         ("bob", "energy"): (1, 1, 1),
     }
     for each in receiver.of("alice"):
-        MODELS[each.json["type"]].model_validate(each.json)
+        PAYLOADS[each.json["type"]].model_validate(each.json)
     numbers = sequences(receiver.of("alice"))
     assert numbers == sorted(set(numbers))
     assert len(receiver.received) == 6
