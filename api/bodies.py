@@ -69,34 +69,27 @@ def read_body(request: HttpRequest, type_: type[Body], *, size_max: int | None =
     return read_part(raw, type_)
 
 
-def _read_up_to(request: HttpRequest, size_max: int) -> bytes:
-    raw: bytes = request.read(size_max + 1)
-    if len(raw) > size_max:
-        raise too_large(size_max)
-    return raw
-
-
 def read_part(raw: bytes | Raw, type_: type[Body], *, whole: str = "The body") -> Body:
-    """Return a body, or a part that errors call `whole`, as `type_`. Raises ApiError as `read_body` does."""
+    """Return a body, or a part of one that errors call `whole`, as `type_`. Raises ApiError as `read_body` does."""
     try:
         part: Body = _decoder(cast(Hashable, type_)).decode(raw)
     except msgspec.ValidationError as error:
         raise invalid(describe(error, whole=whole)) from error
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _unreadable(error) from error
+        raise _unreadable(error, whole) from error
     if b"\\u0000" in bytes(raw):
-        _refuse_nul(msgspec.to_builtins(part, builtin_types=(Raw,)))
+        _refuse_nul(msgspec.to_builtins(part, builtin_types=(Raw,)), whole)
     return part
 
 
-def _unreadable(error: Exception) -> ApiError:
-    return ApiError(400, f"The body is not readable JSON: {error}.")
+def _unreadable(error: Exception, whole: str = "The body") -> ApiError:
+    return ApiError(400, f"{whole} is not readable JSON: {error}.")
 
 
-def _refuse_nul(body: object) -> None:
+def _refuse_nul(body: object, whole: str) -> None:
     for path, text in _texts(body, ""):
         if "\x00" in text:
-            raise invalid(f"{path.lstrip('.') or 'The body'} must not contain the NUL character.")
+            raise invalid(f"{path.lstrip('.') or whole} must not contain the NUL character.")
 
 
 def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:

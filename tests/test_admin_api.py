@@ -335,14 +335,24 @@ def test_a_hundred_items_are_made_and_one_more_refused(api: Api) -> None:
 
 # --- Good items are kept ---------------------------------------------------------------------------------------------
 def test_good_items_are_made_and_each_bad_one_has_an_issue(api: Api, game: Game) -> None:
-    items = [{"name": "A", "key": "a"}, {"name": "B", "key": "b!"}, {"name": "C", "key": "c"}, {"key": "d"}, "e"]
+    items = [
+        {"name": "A", "key": "a"},
+        {"name": "B", "key": "b!"},
+        {"name": "C", "key": "c"},
+        {"key": "d"},
+        "e",
+        5,
+        None,
+    ]
     answer = api.send("POST", METRICS, items)
     assert answer.status_code == 201
     assert [each["key"] for each in answer.json()["created"]] == ["a", "c"]
     assert [(issue["index"], issue["message"]) for issue in answer.json()["issues"]] == [
         (1, "key must have only letters, digits, hyphens and underscores."),
         (3, "name is required."),
-        (4, "The body must be an object, not a string."),
+        (4, "The item must be an object, not a string."),
+        (5, "The item must be an object, not a whole number."),
+        (6, "The item must be an object, not null."),
     ]
     assert set(Metric.objects.values_list("key", flat=True)) == {"lessons", "flashcards", "a", "c"}
 
@@ -557,8 +567,8 @@ def test_each_wrong_trigger_is_refused_by_name(api: Api, game: Game) -> None:
         (metric_trigger(game, type=None), "type is required"),
         (metric_trigger(game, points=None), "points is required"),
         (metric_trigger(game, points=0), "points must not be 0"),
-        (metric_trigger(game, points=1.5), "points must be a whole number"),
-        (metric_trigger(game, points="10"), "points must be a whole number"),
+        (metric_trigger(game, points=1.5), "points must be a whole number."),
+        (metric_trigger(game, points="10"), "points must be a whole number, not a string."),
         (metric_trigger(game, points=2**53), "points"),
         (metric_trigger(game, points=-(10**30)), "points"),
         (metric_trigger(game, type="lesson"), "type must be metric or streak or achievement or time or user_creation"),
