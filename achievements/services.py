@@ -40,10 +40,9 @@ def create_achievement(
 ) -> Achievement:
     """Store an achievement with its filters and prerequisites: inactive, unless its status says otherwise.
 
-    Raises ValidationError by field; nothing is stored then.
+    One that begins locked is had by nobody until it is activated. Raises ValidationError by field; nothing is stored
+    then.
     """
-    if fields.get("status") == AchievementStatus.LOCKED:
-        raise ValidationError({"status": "can only be active or inactive at first: locked is what was active."})
     achievement = create_checked(Achievement, **fields)
     _check_parts(achievement, user_filters, event_filters, prerequisites)
     _replace_parts(achievement, user_filters, event_filters, prerequisites)

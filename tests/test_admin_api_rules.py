@@ -726,10 +726,23 @@ def test_an_achievement_is_inactive_unless_its_status_says_otherwise_and_activat
     assert Backdating.objects.count() == 2
 
 
-def test_an_achievement_does_not_begin_locked(api: Api) -> None:
-    item = achievement("streak", streakLength=7, status="locked")
-    assert refuse_new(api, ACHIEVEMENTS, item).startswith("status can only be active or inactive at first")
-    assert not Achievement.objects.exists()
+def test_one_that_begins_locked_is_completed_by_nobody_until_it_is_activated(api: Api, game: Game) -> None:
+    made = create_one(api, ACHIEVEMENTS, achievement("streak", streakLength=1, status="locked"))
+    assert (made["status"], Backdating.objects.exists()) == ("locked", False)
+    assert api.event("alice").json()["achievements"] == []
+    assert api.get("/v1/achievements").json() == []
+    assert api.get("/v1/users/alice/achievements?includeIncomplete=true").json() == []
+    update_one(api, ACHIEVEMENTS, {"id": made["id"], "status": "active"})
+    assert Backdating.objects.count() == 1
+    assert [each["id"] for each in api.event("bob").json()["achievements"]] == [made["id"]]
+
+
+def test_one_that_began_locked_cannot_be_hidden_nor_its_key_be_changed(api: Api) -> None:
+    made = create_one(api, ACHIEVEMENTS, achievement("api", key="hero", status="locked"))
+    answer = api.send("POST", "/v1/achievements/hero/complete", {"user": {"id": "alice"}})
+    assert (answer.status_code, "is locked" in answer.json()["error"]) == (422, True)
+    assert refuse_one(api, ACHIEVEMENTS, {"id": made["id"], "status": "inactive"}).startswith("status can only become")
+    assert refuse_one(api, ACHIEVEMENTS, {"id": made["id"], "key": "heroine"}).startswith("key can be changed only")
 
 
 def test_the_key_is_changed_only_while_the_achievement_is_inactive(api: Api) -> None:
