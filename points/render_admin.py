@@ -5,11 +5,14 @@ from typing import Final, NotRequired, TypedDict
 from django.db.models import prefetch_related_objects
 
 from core.images import BadgeJson, render_admin_badge
-from points.models import PointsSystem, PointsTrigger, TriggerType
+from points.models import PointsSystem, PointsTrigger, TimeUnit, TriggerType
 from users.render import AdminFilterJson, render_admin_filters
 
 PARTS: Final = ("filters__attribute",)
 """What is shown of other tables: lists bring it along."""
+
+TIME_UNITS: Final = {TimeUnit.HOUR: "hours", TimeUnit.DAY: "days"}
+"""The units as the Admin API calls them; the Application API has them in the singular, as they are stored."""
 
 
 class AdminTriggerJson(TypedDict):
@@ -77,6 +80,6 @@ def render_admin_trigger(trigger: PointsTrigger) -> AdminTriggerJson:
     if trigger.type == TriggerType.STREAK:
         json["streakLength"] = trigger.streak_length or 1
     if trigger.type == TriggerType.TIME:
-        json["timeUnit"] = trigger.time_unit or ""
+        json["timeUnit"] = TIME_UNITS[TimeUnit(trigger.time_unit or "")]
         json["timeInterval"] = trigger.time_interval or 1
     return json

@@ -597,7 +597,7 @@ def of_each_type(game: Game) -> dict[str, dict[str, Any]]:
         "metric": {"metricId": str(game.lessons.id), "metricThreshold": 1},
         "streak": {"streakLength": 7},
         "achievement": {"achievementId": str(achievement.id)},
-        "time": {"timeUnit": "hour", "timeInterval": 1},
+        "time": {"timeUnit": "hours", "timeInterval": 1},
         "user_creation": {},
     }
 
@@ -638,7 +638,7 @@ def test_a_missing_field_of_the_type_of_trigger_is_named(api: Api, game: Game) -
 def test_each_wrong_field_of_a_type_of_trigger_is_refused_by_name(api: Api, game: Game) -> None:
     archived = create_achievement(name="Old", type="api", key="old")
     archive(row=archived)
-    streak, time = {"type": "streak", "points": 5}, {"type": "time", "points": 5, "timeUnit": "day", "timeInterval": 1}
+    streak, time = {"type": "streak", "points": 5}, {"type": "time", "points": 5, "timeUnit": "days", "timeInterval": 1}
     achievement = {"type": "achievement", "points": 5}
     cases: list[tuple[Any, str]] = [
         (streak | {"streakLength": 0}, "streakLength"),
@@ -646,8 +646,8 @@ def test_each_wrong_field_of_a_type_of_trigger_is_refused_by_name(api: Api, game
         (streak | {"streakLength": 1.5}, "streakLength must be a whole number"),
         (streak | {"streakLength": "7"}, "streakLength must be a whole number"),
         (streak | {"streakLength": 10**30}, "streakLength"),
-        (time | {"timeUnit": "days"}, "timeUnit must be hour or day"),
-        (time | {"timeUnit": ""}, "timeUnit must be hour or day"),
+        (time | {"timeUnit": "day"}, "timeUnit must be hours or days"),
+        (time | {"timeUnit": ""}, "timeUnit must be hours or days"),
         (time | {"timeUnit": 1}, "timeUnit must be a string"),
         (time | {"timeUnit": None}, "timeUnit is required"),
         (time | {"timeInterval": 0}, "timeInterval"),
@@ -686,7 +686,7 @@ def test_null_in_a_field_of_another_type_of_trigger_says_nothing(api: Api, game:
 
 def test_a_time_trigger_counts_from_its_activation_and_anew_with_another_interval(api: Api, game: Game) -> None:
     path, start = triggers_path(game.xp), datetime(2026, 3, 10, 12, tzinfo=UTC)
-    item = {"type": "time", "points": 5, "timeUnit": "day", "timeInterval": 1}
+    item = {"type": "time", "points": 5, "timeUnit": "days", "timeInterval": 1}
 
     def started(trigger: dict[str, Any]) -> datetime | None:
         return PointsTrigger.objects.get(id=trigger["id"]).time_started
@@ -699,7 +699,7 @@ def test_a_time_trigger_counts_from_its_activation_and_anew_with_another_interva
         update_one(api, path, {"id": draft["id"], "status": "active"})
         assert (started(live), started(draft)) == (start, start + timedelta(hours=1))
         now.shift(timedelta(hours=1))
-        update_one(api, path, {"id": live["id"], "timeUnit": "hour"})
+        update_one(api, path, {"id": live["id"], "timeUnit": "hours"})
         assert started(live) == start + timedelta(hours=2)
 
 

@@ -196,7 +196,7 @@ def test_the_sdk_sets_a_whole_system_up(sdk: TrophyApi) -> None:
             CreatePointsTriggerRequestItem(
                 type="metric", points=10, metric_id=str(lessons.id), metric_threshold=1, status="active"
             ),
-            CreatePointsTriggerRequestItem(type="time", points=1, time_unit="hour", time_interval=6),
+            CreatePointsTriggerRequestItem(type="time", points=1, time_unit="hours", time_interval=6),
         ],
     )
     made = sdk.admin.points.systems.create(request=[item]).created[0]
@@ -204,7 +204,7 @@ def test_the_sdk_sets_a_whole_system_up(sdk: TrophyApi) -> None:
     assert made.boosts == sdk.admin.points.boosts.list(made.id)
     assert made.triggers == sdk.admin.points.triggers.list(made.id)
     assert ([each.key for each in made.levels], made.boosts[0].status) == (["a", "b"], "active")
-    assert (made.triggers[1].time_unit, made.triggers[1].time_interval) == ("hour", 6)
+    assert (made.triggers[1].time_unit, made.triggers[1].time_interval) == ("hours", 6)
     answer = sdk.metrics.event("lessons", user=UpsertedUser(id="alice"), value=1)
     assert (answer.points["xp"].added, answer.points["xp"].level.key) == (20, "b")
 
@@ -860,7 +860,7 @@ def test_nothing_is_stored_of_a_system_with_a_bad_part(api: Api, game: Game) -> 
             "boosts[0].userAttributes cannot be given",
         ),
         ({"boosts": [boost(userAttributes=[match("x", "pro")])]}, "boosts[0].userAttributes[0].attributeId must be"),
-        ({"triggers": [{"type": "time", "points": 5, "timeUnit": "day"}]}, "triggers[0].timeInterval is required"),
+        ({"triggers": [{"type": "time", "points": 5, "timeUnit": "days"}]}, "triggers[0].timeInterval is required"),
         ({"triggers": [metric_trigger(game, streakLength=7)]}, "triggers[0].streakLength must be empty"),
         (
             {"triggers": [{"type": "achievement", "points": 5, "achievementId": NO_SUCH_ID}]},

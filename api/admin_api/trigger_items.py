@@ -9,6 +9,7 @@ from api.admin_api.parts import FilterItem, metric_of, row_of, with_filters
 from api.admin_api.resources import given_fields, one_of
 from core.models import ConfigurationStatus
 from points.models import TimeUnit, TriggerStatus, TriggerType
+from points.render_admin import TIME_UNITS
 
 
 class TriggerFields(Struct, rename="camel", frozen=True, kw_only=True):
@@ -49,12 +50,17 @@ def trigger_keywords(item: TriggerFields) -> dict[str, Any]:
     if "status" in given:
         one_of("status", given["status"], [TriggerStatus.ACTIVE, TriggerStatus.INACTIVE])
     if given.get("time_unit") is not None:
-        one_of("timeUnit", given["time_unit"], TimeUnit.values)
+        given["time_unit"] = _time_unit(given["time_unit"])
     if "metric_id" in given:
         given["metric"] = metric_of(given.pop("metric_id"))
     if "achievement_id" in given:
         given["achievement"] = _achievement(given.pop("achievement_id"))
     return given
+
+
+def _time_unit(name: str) -> TimeUnit:
+    one_of("timeUnit", name, list(TIME_UNITS.values()))
+    return next(unit for unit, each in TIME_UNITS.items() if each == name)
 
 
 def _achievement(id_: str | None) -> Achievement | None:
