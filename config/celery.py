@@ -1,10 +1,10 @@
-"""The Celery application: `celery --app config.celery worker --beat`."""
+"""The Celery application: `celery --app config.celery worker`, and `beat`."""
 
 import os
 from pathlib import Path
 
 from celery import Celery
-from celery.signals import celeryd_init
+from celery.signals import import_modules
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -13,8 +13,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@celeryd_init.connect
-def make_queue_folders(**_: object) -> None:
-    """Make the folders of the file queue, which the transport expects to exist."""
-    for folder in app.conf.broker_transport_options.values():
+@import_modules.connect
+def make_folders(**_: object) -> None:
+    """Make the folders of the file queue and of the clock's memory, which worker and clock expect to exist."""
+    for folder in (*app.conf.broker_transport_options.values(), Path(app.conf.beat_schedule_filename).parent):
         Path(folder).mkdir(parents=True, exist_ok=True)

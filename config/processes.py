@@ -1,7 +1,9 @@
 """Starting the processes that make up a running Pointsmith, and stopping all when one ends."""
 
+import logging
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -10,11 +12,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import Final
+from typing import Final, cast
 from urllib.request import urlopen
 
 from django.conf import settings
 from django.core.management import CommandError
+
+logger = logging.getLogger(__name__)
 
 START_S_MAX: Final = 30
 STOP_S_MAX: Final = 15
@@ -31,10 +35,23 @@ def web_command(host: str, port: int, workers: int, threads: int) -> list[str]:
 
 
 def worker_command() -> list[str]:
-    """Return the command of the background worker, with the clock inside it."""
+    """Return the command of the background worker."""
+    return _celery("worker", "--concurrency", "2")
+
+
+def clock_command() -> list[str]:
+    """Return the command of the clock, which tells the workers what is due.
+
+    A process of its own: the worker would not notice the death of a clock inside it, and all would stand still.
+    """
+    # Without a file of its process id: what is left of one after a crash would keep it from starting again.
+    return _celery("beat", "--pidfile", "")
+
+
+def _celery(*arguments: str) -> list[str]:
     return [
-        *(sys.executable, "-m", "celery", "--quiet", "--app", "config.celery", "worker", "--beat"),
-        *("--concurrency", "2", "--loglevel", "warning"),
+        *(sys.executable, "-m", "celery", "--quiet", "--app", "config.celery"),
+        *(*arguments, "--loglevel", "warning"),
     ]
 
 
@@ -51,9 +68,10 @@ def webhooks_command() -> list[str]:
 def run_together(
     commands: Sequence[Sequence[str]], *, port: int | None = None, when_ready: Callable[[], None] = lambda: None
 ) -> None:
-    """Run the commands until one of them ends or this process is told to stop; then stop the others.
+    """Run the commands until this process is told to stop, or until one of them ends; then stop the others.
 
-    `when_ready` is called once the web server answers on `port`. Exits with the status of the command that ended first.
+    `when_ready` is called once the web server answers on `port`, without one at once. Exits with 0 where it was told
+    to stop, else with 1, so that a supervisor starts all of them again.
     """
     if port is not None:
         _refuse_taken(port)
@@ -66,7 +84,8 @@ def run_together(
     try:
         if port is None or _answers(port, processes):
             when_ready()
-        raise SystemExit(_first_status(processes))
+        _report_first_end(processes)
+        raise SystemExit(1)
     except KeyboardInterrupt:
         raise SystemExit(0) from None
     finally:
@@ -95,11 +114,16 @@ def _answers(port: int, processes: Sequence[subprocess.Popen[bytes]]) -> bool:
     return False
 
 
-def _first_status(processes: Sequence[subprocess.Popen[bytes]]) -> int:
-    """Wait until one of the processes ends and return its exit status."""
+def _report_first_end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait until one of the processes ends and say so."""
     ended = {os.pidfd_open(process.pid): process for process in processes}
     (first, *_), _, _ = select.select(list(ended), [], [])
-    return ended[first].wait()
+    process = ended[first]
+    logger.error("Ended with status %s, so all stops: %s", process.wait(), _command_of(process))
+
+
+def _command_of(process: subprocess.Popen[bytes]) -> str:
+    return shlex.join(cast(Sequence[str], process.args))
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:
@@ -114,4 +138,8 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         try:
             process.wait(timeout=STOP_S_MAX)
         except subprocess.TimeoutExpired:
+            logger.error("Killed, after %s s in which it did not stop: %s", STOP_S_MAX, _command_of(process))
+        # Whoever was killed itself could not stop its children any more.
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
