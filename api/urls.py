@@ -1,6 +1,8 @@
 """The addresses of both APIs and their reference."""
 
-from django.urls import include, path
+from collections.abc import Iterable
+
+from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
@@ -8,16 +10,29 @@ from api import application, not_offered, progress, summaries
 from api.events import batch, event
 from api.gauges import gauges
 
+
+def _longest_first(patterns: Iterable[URLPattern]) -> list[URLPattern]:
+    """Return the patterns by the number of their parts: an id takes slashes, but no more of the address than it must.
+
+    So `/v1/users/alice/points/streak` are alice's points in the system `streak`, not the streak of `alice/points`.
+    """
+    return sorted(patterns, key=lambda pattern: -str(pattern.pattern).count("/"))
+
+
 urlpatterns = [
     path("v1/metrics/<str:key>/event", event),
     path("admin-api/v1/metrics/events", batch),
     path("v1/users", application.UsersView.as_view()),
+    *_longest_first(
+        [
+            *progress.urlpatterns,
+            *summaries.urlpatterns,
+            path("v1/users/<path:user_id>/metrics", application.UserMetricsView.as_view()),
+            path("v1/users/<path:user_id>/metrics/<str:key>", application.UserMetricView.as_view()),
+            path("v1/users/<path:user_id>/points/<str:key>", application.UserPointsView.as_view()),
+        ]
+    ),
     *not_offered.urlpatterns(),
-    *progress.urlpatterns,
-    *summaries.urlpatterns,
-    path("v1/users/<path:user_id>/metrics", application.UserMetricsView.as_view()),
-    path("v1/users/<path:user_id>/metrics/<str:key>", application.UserMetricView.as_view()),
-    path("v1/users/<path:user_id>/points/<str:key>", application.UserPointsView.as_view()),
     path("v1/users/<path:user_id>", application.UserView.as_view()),
     path("v1/points/<str:key>", application.PointsView.as_view()),
     path("admin-api/v1/", include("api.admin_api.urls")),

@@ -6,7 +6,9 @@ from urllib.parse import quote
 import pytest
 import time_machine
 
-from metrics.models import Event
+from core.services import create_checked
+from metrics.models import Event, Metric
+from points.models import PointsSystem
 from tests.conftest import Api, Game
 from users.models import EndUser
 
@@ -362,6 +364,22 @@ def test_an_id_may_have_odd_characters(api: Api, game: Game, user: str) -> None:
     assert (stored(api, user)["id"], stored(api, user)["name"]) == (user, "Odd")
     assert api.get(f"{user_path(user)}/metrics/lessons").json()["current"] == 3
     assert api.get(f"{user_path(user)}/points/xp").json()["total"] == 0
+
+
+@pytest.mark.parametrize("key", ["streak", "achievements", "metrics", "points", "boosts", "event-summary", "wrapped"])
+@pytest.mark.parametrize("user", ["alice", "team/alice"])
+def test_a_key_may_be_a_word_of_an_address(api: Api, game: Game, user: str, key: str) -> None:
+    create_checked(Metric, name="Odd", key=key)
+    system = create_checked(PointsSystem, name="Odd", key=key)
+    game.creation_trigger(points=7, system=system)
+    assert api.event(user, 3, metric=key).status_code == 201
+    days = "aggregation=daily&startDate=2026-03-10&endDate=2026-03-10"
+    of_user = f"{user_path(user)}/points/{key}"
+    assert (api.get(of_user).json()["total"], api.get(f"{of_user}/boosts").json()) == (7, [])
+    assert len(api.get(f"{of_user}/event-summary?{days}").json()) == 1
+    assert api.get(f"{user_path(user)}/metrics/{key}").json()["current"] == 3
+    assert len(api.get(f"{user_path(user)}/metrics/{key}/event-summary?{days}").json()) == 1
+    assert api.get(f"{user_path(user)}/streak").json()["length"] == 1
 
 
 def test_ids_differ_by_case_and_by_spaces(api: Api) -> None:
