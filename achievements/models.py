@@ -214,10 +214,16 @@ class Completion(models.Model):
 
 
 class Backdating(models.Model):
-    """An activation's looking back for who qualified already: how far it has come, to go on there after a crash."""
+    """The looking back for who qualified already, after an activation or a change of what an active one asks for.
+
+    It is how far it has come, to go on there after a crash.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     achievement = models.ForeignKey(Achievement, on_delete=models.CASCADE, related_name="backdatings")
+    terms = models.CharField(
+        max_length=64, default="", help_text="A digest of what the achievement asked for when it began; empty before."
+    )
     last_user = models.UUIDField(null=True, help_text="The last user who was looked at; ids are in time order.")
     completed = models.BigIntegerField(default=0, help_text="How many users got it.")
     created = models.DateTimeField()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from hashlib import sha256
 
 from metrics.rules import Total, filter_items
 from users.rules import matches
@@ -35,6 +36,13 @@ class AchievementRule:
     event_filter: str = ""
     streak_length: int = 0
     prerequisites: tuple[str, ...] = ()
+
+
+def digest_terms(rule: AchievementRule) -> str:
+    """Return a digest of what the achievement asks for, the same in whatever order its parts are."""
+    filters = (sorted(rule.user_filter), rule.event_filter)
+    asked = (rule.metric_id, rule.metric_value, rule.streak_length, sorted(rule.prerequisites))
+    return sha256(repr((rule.type.value, *filters, *asked)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Looking back when an achievement is activated: who qualifies already gets it, quietly."""
+"""Looking back when an achievement is activated, or asks for something else: who qualifies already gets it, quietly.
+
+So what holds for a user already is given in a moment, and an event need not look at the totals of other metrics.
+"""
 
 import math
 import time
@@ -10,9 +13,9 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from achievements.models import Achievement, AchievementStatus, Backdating
-from achievements.rules import AchievementType
-from achievements.store import CANDIDATES, achievement_rules
+from achievements.models import AchievementStatus, Backdating
+from achievements.rules import AchievementRule, AchievementType, digest_terms
+from achievements.store import CANDIDATES, achievement_rules, shown_achievements
 from core.json import encode_text
 from engine.inputs import BackdateInput
 from engine.outcomes import Accepted
@@ -27,12 +30,14 @@ def look_back(
 ) -> int:
     """Work off the backdatings created before that moment (None: all); return how many completions there were.
 
-    Chunk by chunk of users, each a transaction that also moves the backdating's row: a crash repeats nothing and
-    leaves out nobody. Several workers share the work by backdating. An event that was on its way when the achievement
-    was activated may not have looked at it: the few seconds that `created_before` leaves let it come first. After
-    `seconds_max` the rest is left to the next call.
+    First it begins one for each active achievement that asks for something else than when it was looked back for last,
+    whatever road that change came by. Chunk by chunk of users, each a transaction that also moves the backdating's row:
+    a crash repeats nothing and leaves out nobody. Several workers share the work by backdating. An event that was on
+    its way when the achievement was activated may not have looked at it: the few seconds that `created_before` leaves
+    let it come first. After `seconds_max` the rest is left to the next call.
     """
     completed, begun_s = 0, time.monotonic()
+    _begin_for_changed(clock)
     waiting = Backdating.objects.filter(finished__isnull=True)
     if created_before is not None:
         waiting = waiting.filter(created__lt=created_before)
@@ -42,17 +47,33 @@ def look_back(
 
 
 @transaction.atomic
+def _begin_for_changed(clock: Clock) -> None:
+    with connection.cursor() as cursor:
+        # One at a time: two would begin the same twice.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('backdating'))")
+    newest = dict(Backdating.objects.order_by("id").values_list("achievement_id", "terms"))
+    active = list(shown_achievements().filter(status=AchievementStatus.ACTIVE))
+    for achievement, rule in zip(active, achievement_rules(active), strict=True):
+        terms = digest_terms(rule)
+        # One without terms waits to begin, and will begin with those of then.
+        if newest.get(achievement.id) not in ("", terms):
+            Backdating.objects.create(achievement=achievement, terms=terms, created=clock())
+
+
+@transaction.atomic
 def _next_chunk(waiting: QuerySet[Backdating], clock: Clock) -> int | None:
     """Look at the next users of the oldest backdating that no other worker has; None where there is none."""
     row = waiting.select_related("achievement").select_for_update(skip_locked=True, of=("self",)).first()
     if row is None:
         return None
-    users = _candidates(row.achievement, row) if row.achievement.status == AchievementStatus.ACTIVE else []
+    (rule,) = achievement_rules([row.achievement])
+    users = _candidates(rule, row) if row.achievement.status == AchievementStatus.ACTIVE else []
     inputs = [BackdateInput(UserChanges(external_id), str(row.achievement_id)) for _, external_id in users]
     outcomes = process(inputs, clock=clock).outcomes if inputs else []
     count = sum(isinstance(outcome, Accepted) for outcome in outcomes)
     is_last = len(users) < CHUNK
     Backdating.objects.filter(id=row.id).update(
+        terms=digest_terms(rule) if row.last_user is None else row.terms,
         last_user=users[-1][0] if users else row.last_user,
         completed=F("completed") + count,
         finished=clock() if is_last else None,
@@ -60,9 +81,8 @@ def _next_chunk(waiting: QuerySet[Backdating], clock: Clock) -> int | None:
     return count
 
 
-def _candidates(achievement: Achievement, row: Backdating) -> Sequence[tuple[object, str]]:
+def _candidates(rule: AchievementRule, row: Backdating) -> Sequence[tuple[object, str]]:
     """Return id and external id of the next users who may qualify; the pipeline decides, under their locks."""
-    (rule,) = achievement_rules([achievement])
     if rule.type == AchievementType.API:
         return []
     parameters = {

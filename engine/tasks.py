@@ -41,5 +41,5 @@ def prune_rejected_events() -> None:
 
 @shared_task
 def look_back() -> None:
-    """Give achievements that were activated to who qualifies already."""
+    """Give achievements that were activated, or ask for something else now, to who qualifies already."""
     backdate.look_back(created_before=timezone.now() - SETTLING, seconds_max=TASK_S_MAX)

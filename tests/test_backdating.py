@@ -10,7 +10,12 @@ import pytest
 from django.db import connection
 
 from achievements.models import Achievement, Backdating, Completion
-from achievements.services import activate_achievement, create_achievement, lock_achievement
+from achievements.services import (
+    activate_achievement,
+    create_achievement,
+    lock_achievement,
+    update_achievement,
+)
 from engine import backdate
 from engine.inputs import CompleteInput, EventInput
 from engine.pipeline import process
@@ -124,6 +129,58 @@ def test_one_that_was_locked_meanwhile_is_given_to_nobody(game: Game) -> None:
     lock_achievement(achievement=achievement)
     assert look_back() == 0
     assert Backdating.objects.get().finished is not None
+
+
+# --- What an active one asks for changes -----------------------------------------------------------------------------
+def test_an_active_one_that_asks_for_less_is_given_to_who_qualifies_by_now(game: Game) -> None:
+    achievement = ten_lessons(game, metric_value=Decimal(40), status="active")
+    game.trigger(points=50, type="achievement", achievement=achievement, metric=None, metric_threshold=None)
+    study("alice", 25)
+    assert look_back() == 0
+    update_achievement(achievement=achievement, metric_value=Decimal(20))
+    assert look_back() == 1
+    assert completed_by(achievement) == {"alice"}
+    assert (Completion.objects.get().quiet, PointsBalance.objects.get().total) == (True, 50)
+
+
+def test_every_change_of_what_it_asks_for_is_looked_back_for_once(game: Game) -> None:
+    study("alice", 12, plan="pro", category="grammar")
+    study("bob", 12)
+    achievement = ten_lessons(game, metric=game.flashcards, user_filters=[(game.plan, "free")], status="active")
+    changes: list[tuple[dict[str, Any], int]] = [
+        ({"metric": game.lessons}, 0),
+        ({"user_filters": [(game.plan, "pro")], "event_filters": [(game.category, "listening")]}, 0),
+        ({"event_filters": [(game.category, "grammar")]}, 1),
+        ({"event_filters": []}, 0),
+        ({"user_filters": []}, 1),
+    ]
+    assert look_back() == 0
+    for number, (change, completions) in enumerate(changes, start=1):
+        update_achievement(achievement=Achievement.objects.get(id=achievement.id), **change)
+        assert (look_back(), look_back()) == (completions, 0), change
+        assert Backdating.objects.count() == 1 + number
+    assert completed_by(achievement) == {"alice", "bob"}
+
+
+def test_a_change_by_any_road_is_looked_back_for(game: Game) -> None:
+    study("alice", 12)
+    achievement = ten_lessons(game, metric_value=Decimal(40), status="active")
+    look_back()
+    Achievement.objects.update(metric_value=Decimal(10))
+    assert look_back() == 1
+    assert completed_by(achievement) == {"alice"}
+
+
+def test_changes_of_words_and_of_those_that_are_not_active_are_not_looked_back_for(game: Game) -> None:
+    study("alice", 12)
+    active, locked = ten_lessons(game, status="active"), ten_lessons(game, metric_value=Decimal(40), status="active")
+    ten_lessons(game, metric_value=Decimal(40))
+    look_back()
+    update_achievement(achievement=active, name="10 lessons", description="Well done")
+    lock_achievement(achievement=locked)
+    Achievement.objects.exclude(id=active.id).update(metric_value=Decimal(10))
+    assert look_back() == 0
+    assert Backdating.objects.count() == 2
 
 
 def test_events_that_were_on_their_way_come_first(game: Game) -> None:

@@ -159,6 +159,10 @@ def goal_needs(name: str, needs: str) -> Step:
     )
 
 
+def goal_asks(name: str, lessons: int) -> Step:
+    return lambda scene: update_achievement(achievement=scene.named[name], metric_value=lessons)
+
+
 def activate_goal(name: str) -> Step:
     return lambda scene: activate_achievement(achievement=scene.named[name])
 
@@ -982,6 +986,10 @@ ACHIEVEMENTS = {
         *(goal("two", lessons=2, status="inactive"), goal_trigger(9, "two"), event(2), event(user="bob")),
         *(activate_goal("two"), the_task_looks_back, has("two"), has(user="bob"), balance(9)),
         *(event(), completes(), pays()),
+    ],
+    "an active one that asks for less: who has that already gets it, whatever event would come next": [
+        *(goal("much", lessons=4), goal_trigger(9, "much"), event(2), completes(), goal_asks("much", 2)),
+        *(the_task_looks_back, has("much"), balance(9), event(metric="flashcards"), completes()),
     ],
 }
 

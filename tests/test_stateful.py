@@ -28,7 +28,12 @@ from hypothesis.stateful import (
 
 from achievements.models import Achievement, AchievementStatus
 from achievements.models import Completion as CompletionRow
-from achievements.services import activate_achievement, create_achievement, lock_achievement
+from achievements.services import (
+    activate_achievement,
+    create_achievement,
+    lock_achievement,
+    update_achievement,
+)
 from boosts.models import Boost, BoostStatus
 from boosts.services import activate_boosts, create_boost, finish_boosts
 from core.services import archive, create_checked, update_checked
@@ -279,6 +284,27 @@ class Play(RuleBasedStateMachine):
             return
         activate_achievement(achievement=row)
         goal.status = "active"
+        self.look_back(goal)
+
+    @precondition(lambda self: self.world.goals)
+    @operators(pick=picks, amount=st.integers(1, 6), user=plans, event=categories)
+    def change_what_a_goal_asks_for(self, pick: int, amount: int, user: Any, event: Any) -> None:
+        """Whatever the change, an active one is looked back for, at once."""
+        goal = self.one_of(self.world.goals, pick)
+        row = Achievement.objects.get(id=goal.id)
+        fields: dict[str, Any] = {"user_filters": self.user_filters(user)}
+        goal.of_user = user
+        if goal.kind == "metric":
+            fields |= {"metric_value": amount, "event_filters": self.event_filters(event)}
+            goal.value, goal.of_event = Fraction(amount), event
+        if goal.kind == "streak":
+            fields |= {"streak_length": amount}
+            goal.streak = amount
+        update_achievement(achievement=row, **fields)
+        if goal.status == "active":
+            self.look_back(goal)
+
+    def look_back(self, goal: reference.Goal) -> None:
         found = sorted(self.world.players)
         outcomes = process([BackdateInput(UserChanges(each), goal.id, at=self.now) for each in found]).outcomes
         self.compare(outcomes, [self.world.look_back(each, goal.id, self.now) for each in found])
@@ -558,6 +584,9 @@ class Play(RuleBasedStateMachine):
     def user_filters(self, wanted: dict[str, str]) -> list[Any]:
         return [(self.game.plan, value) for value in wanted.values()]
 
+    def event_filters(self, wanted: dict[str, str]) -> list[Any]:
+        return [(self.game.category, value) for value in wanted.values()]
+
     def create_trigger(
         self,
         type_: str,
@@ -573,7 +602,7 @@ class Play(RuleBasedStateMachine):
             points=points,
             status="active",
             user_filters=self.user_filters(user),
-            event_filters=[(self.game.category, value) for value in (event or {}).values()],
+            event_filters=self.event_filters(event or {}),
             **fields,
         )
 
@@ -584,7 +613,7 @@ class Play(RuleBasedStateMachine):
             name="Goal",
             type=type_,
             user_filters=self.user_filters(user),
-            event_filters=[(self.game.category, value) for value in (event or {}).values()],
+            event_filters=self.event_filters(event or {}),
             **fields,
         )
 
