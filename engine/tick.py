@@ -35,6 +35,7 @@ from django.utils import timezone
 
 from core.json import encode_text
 from engine import tick_messages
+from engine.rule_book import REVISION
 from points.rules import MULTIPLIER_SCALE, POINTS_LIMIT, STRICTEST
 from points.store import COUNTS_FROM
 from users.rules import local_date, local_dates
@@ -88,7 +89,8 @@ SELECT k.id, k.trigger_id, k.due, k.last_user, (SELECT min(last_user) FROM ({_UN
        t.system_id, t.points, coalesce(p.max_points, {POINTS_LIMIT}) AS max_points,
        (SELECT coalesce(jsonb_object_agg(a.key, f.value), '{{}}')::text
         FROM points_triggerfilter f JOIN users_attribute a ON a.id = f.attribute_id
-        WHERE f.trigger_id = t.id AND a.type = 'user') AS user_filter
+        WHERE f.trigger_id = t.id AND a.type = 'user') AS user_filter,
+       ({REVISION}) AS revision
 FROM points_timetick k
 JOIN points_pointstrigger t ON t.id = k.trigger_id
 JOIN points_pointssystem p ON p.id = t.system_id
@@ -257,7 +259,7 @@ _PAY_AND_TELL: Final = f"{_PAY_PARTS}, {tick_messages.PARTS} SELECT count(*) FRO
 
 @dataclass(frozen=True, slots=True)
 class _Tick:
-    """A tick that this worker holds, and its terms: `user_filter` is JSON.
+    """A tick that this worker holds, and its terms, at a revision of the configuration: `user_filter` is JSON.
 
     `barrier` is the last user whom all ticks before it in the same system have come to, None if there are none.
     It does not pay any more where `pays` is false.
@@ -273,6 +275,7 @@ class _Tick:
     points: int
     max_points: int
     user_filter: str
+    revision: int
 
 
 def pay_due_ticks(now: datetime, *, clock: Clock = timezone.now, seconds_max: float = math.inf) -> int:
@@ -341,8 +344,8 @@ def _pay_users(cursor: CursorWrapper, tick: _Tick, upto: str, *, is_last: bool, 
     cursor.execute(_LOCK, among)
     ids, count = cursor.fetchone()
     terms = among | _terms(tick, clock()) | {"ids": ids, "count": count, "is_last": is_last}
-    messages = tick_messages.message_terms(tick.trigger_id)
-    cursor.execute(*((_PAY, terms) if messages is None else (_PAY_AND_TELL, terms | messages)))
+    messages = tick_messages.message_terms(tick.revision, tick.trigger_id)
+    cursor.execute(*((_PAY, terms) if messages is None else (_PAY_AND_TELL, {**terms, **messages})))
     paid: int = cursor.fetchone()[0]
     return paid
 

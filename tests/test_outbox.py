@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from achievements.services import activate_achievement, create_achievement
 from boosts.models import Boost
 from boosts.services import create_boost
-from core.services import archive, create_checked
+from core.services import archive, create_checked, update_checked
 from engine import backdate, clock
 from engine.inputs import EventInput, IdentifyInput
 from engine.pipeline import process
@@ -157,6 +157,26 @@ def test_a_time_trigger_tells_what_an_event_would(game: Game, endpoint: Endpoint
         PAYLOADS[payload["type"]].model_validate(payload)
     (again,) = tick(hours=2)
     assert "level" not in again["points"]
+
+
+def test_a_time_trigger_tells_by_the_configuration_of_the_moment(game: Game, endpoint: Endpoint) -> None:
+    level = create_checked(Level, system=game.xp, name="Start", key="start", points=5)
+    of_metric = dict.fromkeys(("metric", "metric_threshold"))
+    hourly: dict[str, Any] = {"type": "time", "time_unit": "hour", "time_interval": 1, **of_metric}
+    PointsTrigger.objects.filter(id=game.trigger(points=10, **hourly).id).update(time_started=NOON)
+    process([IdentifyInput(UserChanges("alice"), at=NOON), IdentifyInput(UserChanges("bob"), at=NOON)])
+
+    def told(hours: int) -> list[Any]:
+        OutboxMessage.objects.all().delete()
+        pay_due_ticks(NOON + timedelta(hours=hours), clock=lambda: NOON + timedelta(hours=hours))
+        return [each.new_level.name for each in messages() if each.type == "points.level_changed"]
+
+    assert told(1) == ["Start", "Start"]
+    update_checked(level, name="Low", points=15)
+    assert told(2) == ["Low", "Low"]
+    archive(row=endpoint)
+    assert told(3) == []
+    assert not OutboxMessage.objects.exists()
 
 
 def test_the_first_points_of_a_time_trigger_bring_the_first_level(game: Game, endpoint: Endpoint) -> None:

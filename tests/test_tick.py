@@ -537,6 +537,9 @@ def test_few_statements_pay_many_users(game: Game, django_assert_max_num_queries
     # The plan; savepoint, claim, window, lock, which messages are wanted, payment, release; the look for another tick.
     with django_assert_max_num_queries(11):
         assert pay(NOON + HOUR) == CHUNK_FIRST - 1
+    # By now it is known which messages are wanted.
+    with django_assert_max_num_queries(10):
+        assert pay(NOON + 2 * HOUR) == CHUNK_FIRST - 1
 
 
 # --- Many workers, and live events -----------------------------------------------------------------------------------
