@@ -1,8 +1,13 @@
-"""The databases of a bench: made anew on a server of its own in `var/bench`, or on that of BENCH_DATABASE_URL."""
+"""The databases of a bench, on a server of its own in `var/bench`, or on that of BENCH_DATABASE_URL.
+
+Large ones are filled once and kept: their comment says what is in them.
+"""
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -15,9 +20,9 @@ from core.embedded_postgres import EmbeddedPostgres
 
 ENGINE_DATABASE: Final = "pointsmith_bench"
 BASELINE_DATABASE: Final = "pointsmith_bench_pg8"
-TICK_DATABASE: Final = "pointsmith_bench_tick"
-QUEUE_DATABASE: Final = "pointsmith_bench_queue"
-WEBHOOKS_DATABASE: Final = "pointsmith_bench_webhooks"
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+FILE_COPY_SINCE: Final = 150_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,50 @@ def find_server(folder: Path) -> Server:
 
 def create_anew(server: Server, database: str) -> str:
     """Create an empty database in place of the last bench's and return its address."""
+    drop(server, database)
     with psycopg.connect(server.maintenance_url, autocommit=True) as connection:
-        name = sql.Identifier(database)
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+    return server.url(database)
+
+
+def drop(server: Server, database: str) -> None:
+    """Drop a database, if there is one."""
+    with psycopg.connect(server.maintenance_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+
+
+def keep(server: Server, database: str, contents: str, fill: Callable[[str], None]) -> str:
+    """Return the address of a database that holds `contents`: an earlier bench's, or one made anew for `fill`."""
+    if _comment_on(server, database) != contents:
+        fill(create_anew(server, database))
+        with psycopg.connect(server.maintenance_url, autocommit=True) as connection:
+            comment = sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(database), sql.Literal(contents))
+            connection.execute(comment)
+    return server.url(database)
+
+
+def _comment_on(server: Server, database: str) -> str | None:
+    with psycopg.connect(server.maintenance_url) as connection:
+        query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+        row = connection.execute(query, [database]).fetchone()
+    return row[0] if row else None
+
+
+def contents_of(users: int, filled_by: str) -> str:
+    """Return what a kept database holds, in words: so many users, as the module fills them into the tables of now."""
+    files = [*sorted(ROOT.glob("*/migrations/*.py")), ROOT / f"{filled_by.replace('.', '/')}.py"]
+    digest = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return f"{users} users by {filled_by}, {digest[:16]}"
+
+
+def copy(server: Server, source: str, database: str) -> str:
+    """Make `database` a copy of `source` and return its address."""
+    drop(server, database)
+    with psycopg.connect(server.maintenance_url, autocommit=True) as connection:
+        # Files, not write-ahead log: which is what older servers do without being told.
+        by_files = " STRATEGY FILE_COPY" if connection.info.server_version >= FILE_COPY_SINCE else ""
+        names = (sql.Identifier(database), sql.Identifier(source))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}" + by_files).format(*names))
     return server.url(database)
 
 

@@ -1,11 +1,13 @@
-"""The part of the reads' bench that runs in a Django process of its own: fills, reads and measures.
+"""The part of the reads' bench that runs in a Django process of its own: reads and measures.
 
 Started by `bench.reads` as `manage.py shell -c "from bench.reading import run; run(...)"`; its last line is JSON.
 """
 
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
 from statistics import median
 from typing import Any, Final
 
@@ -17,65 +19,12 @@ from django.test import Client
 from access.services import create_api_key
 from analytics.services import fold_deltas, recount
 from bench.errors import BenchError
-from bench.reads import KEPT_P99_MS_MAX, SCAN_P99_MS_MAX, Read, ReadsRun
-from core.services import create_checked
-from levels.models import Level
-from metrics.models import Metric
-from points.models import PointsSystem
-from users.models import Attribute
+from bench.reads import COUNTED_MS_MAX, HISTORY_MS_MAX, SCAN_MS_MAX, Read, ReadsRun
+from bench.reads_fill import AWARDS_OF_ONE
 
-AWARDS_OF_EACH: Final = 10
-AWARDS_OF_ONE: Final = 50_000
-DELTAS: Final = 50_000
-LEVELS: Final = 20
-TODAY: Final = datetime.now(UTC).date()
+DELTAS_MAX: Final = 50_000
+ROUNDS: Final = 3
 
-# Ids in the order of time, as the engine makes them, so that the indexes are as compact.
-_ID: Final = """
-(lpad(to_hex(1750000000000 + {number}), 12, '0') || '7' || substr(md5('{kind}' || {number}), 1, 3)
- || '8' || substr(md5('{kind}' || {number}), 4, 15))::uuid
-"""
-
-# Who is checked against whom is known to be right, and checking it would take as long as all the rest.
-_TRUST: Final = "SET session_replication_role = replica"
-
-# Every hundredth has no award; each award of one user is as large as the others, two a day.
-_FILL_USERS: Final = f"""
-INSERT INTO users_enduser (id, external_id, name, email, attributes, subscribe_to_emails, control, created, updated)
-SELECT {_ID.format(kind="user", number="n")}, 'user-' || n, 'User ' || n, 'user-' || n || '@example.com',
-       jsonb_build_object('plan', CASE WHEN n %% 2 = 0 THEN 'pro' ELSE 'free' END), true, false, now(), now()
-FROM generate_series(1, %(users)s) AS n
-"""
-_FILL_AWARDS: Final = f"""
-INSERT INTO points_pointsaward (id, user_id, system_id, seq, cause, awarded, total, boosts, created)
-SELECT {_ID.format(kind="award", number="((n - 1) * %(each)s + seq)")}, {_ID.format(kind="user", number="n")},
-       %(system)s, seq, 'metric', amount, amount * seq, '[]', %(today)s::date - ((seq + 1) / 2)::int
-FROM generate_series(1::bigint, %(users)s) AS n, LATERAL (SELECT 1 + (hashtext(n::text) & 8191)) AS a(amount),
-     generate_series(1::bigint, %(each)s) AS seq
-WHERE n %% 100 <> 0
-"""
-_FILL_AWARDS_OF_ONE: Final = """
-INSERT INTO points_pointsaward (id, user_id, system_id, seq, cause, awarded, total, boosts, created)
-SELECT gen_random_uuid(), u.id, %(system)s, seq, 'metric', 1, seq, '[]',
-       %(today)s::date - (400 - 400 * (seq - 1) / %(count)s)::int
-FROM users_enduser u, generate_series(1::bigint, %(count)s) AS seq WHERE u.external_id = 'user-100'
-"""
-_FILL_BALANCES: Final = """
-INSERT INTO points_pointsbalance (user_id, system_id, total, seq)
-SELECT user_id, system_id, max(total), max(seq) FROM points_pointsaward GROUP BY user_id, system_id
-"""
-_FILL_DAYS: Final = """
-INSERT INTO points_pointsday (user_id, system_id, day, change)
-SELECT user_id, system_id, (created AT TIME ZONE 'UTC')::date, sum(awarded) FROM points_pointsaward GROUP BY 1, 2, 3
-"""
-_FILL_METRIC_DAYS: Final = """
-INSERT INTO metrics_metricday (user_id, metric_id, day, change)
-SELECT user_id, %(metric)s, day, change FROM points_pointsday
-"""
-_FILL_TOTALS: Final = """
-INSERT INTO metrics_metrictotal (user_id, metric_id, filter, total, peak, at)
-SELECT user_id, %(metric)s, '', total, total, now() FROM points_pointsbalance
-"""
 # Awards of this moment: balances move and say so, as the pipeline has them do it.
 _MOVE: Final = """
 WITH moved AS (
@@ -92,45 +41,28 @@ FROM points_pointsbalance
 """
 
 
-def run(users: int) -> None:
-    """Fill the database, read, and print the figures as JSON."""
-    system, metric = _set_up()
-    fill_s = _seconds(lambda: _fill(users, system, metric))
-    recount_s = _seconds(recount)
+def run() -> None:
+    """Read, and print the figures as JSON. The database is as before then, but for points that moved."""
+    fold_deltas()  # what a bench that was stopped left behind
+    recount_s, today = _seconds(recount), _last_day()
     backend = _Backend(create_api_key(name="bench")[1])
-    reads = [*_counted(backend, ""), *_filtered(backend), *_histories(backend)]
-    _execute(_MOVE, count=DELTAS)
-    reads += _counted(backend, f", {DELTAS:,} deltas waiting")
+    reads = _measure([*_counted(backend), *_filtered(backend), *_histories(backend, today)])
+    deltas = _execute(_MOVE, count=DELTAS_MAX)
+    reads += _measure(_counted(backend, f", {deltas:,} deltas waiting"))
     folded: list[int] = []
     fold_s = _seconds(lambda: folded.append(fold_deltas()))
-    if folded != [DELTAS]:
-        raise BenchError(f"{DELTAS} deltas waited and {folded} were folded.")
-    awards = _check_sums(backend)
-    print(msgspec.json.encode(ReadsRun(users, awards, fill_s, recount_s, DELTAS, fold_s, reads)).decode())
+    if folded != [deltas]:
+        raise BenchError(f"{deltas} deltas waited and {folded} were folded.")
+    users, awards = _check_sums(backend, today)
+    print(msgspec.json.encode(ReadsRun(users, awards, recount_s, deltas, fold_s, reads)).decode())
 
 
-def _set_up() -> tuple[PointsSystem, Metric]:
-    create_checked(Attribute, name="Plan", key="plan", type="user")
-    system = create_checked(PointsSystem, name="XP", key="xp")
-    for number in range(LEVELS):
-        points = 0 if number == 0 else 2**number
-        create_checked(Level, system=system, name=f"Level {number}", key=f"level-{number}", points=points)
-    return system, create_checked(Metric, name="Lessons", key="lessons")
-
-
-def _fill(users: int, system: PointsSystem, metric: Metric) -> None:
+def _last_day() -> date:
+    """Return the day on which the database was filled."""
     with connection.cursor() as cursor:
-        cursor.execute(_TRUST)
-        cursor.execute(_FILL_USERS, {"users": users})
-        cursor.execute(_FILL_AWARDS, {"users": users, "each": AWARDS_OF_EACH, "system": system.id, "today": TODAY})
-        cursor.execute(_FILL_AWARDS_OF_ONE, {"system": system.id, "count": AWARDS_OF_ONE, "today": TODAY})
-        cursor.execute(_FILL_BALANCES)
-        cursor.execute(_FILL_DAYS)
-        cursor.execute(_FILL_METRIC_DAYS, {"metric": metric.id})
-        cursor.execute(_FILL_TOTALS, {"metric": metric.id})
-        cursor.execute("RESET session_replication_role")
-        cursor.execute("VACUUM ANALYZE")
-        cursor.execute("CHECKPOINT")
+        cursor.execute("SELECT max(day) FROM points_pointsday")
+        day: date = cursor.fetchone()[0]
+    return day
 
 
 class _Backend:
@@ -147,15 +79,23 @@ class _Backend:
         return answer.json()
 
 
-def _counted(backend: _Backend, when: str) -> list[Read]:
-    paths = {"summary": "/v1/points/xp/summary", "level summary": "/v1/points/xp/level-summary"}
-    return [
-        _measure(name + when, 200, KEPT_P99_MS_MAX, lambda path=path: backend.get(path))  # type: ignore[misc]
-        for name, path in paths.items()
-    ]
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Something to read `calls` times a round."""
+
+    name: str
+    calls: int
+    p50_ms_max: int
+    ask: Callable[[], object]
 
 
-def _filtered(backend: _Backend) -> list[Read]:
+def _counted(backend: _Backend, when: str = "") -> list[_Question]:
+    summary = _Question("summary" + when, 70, COUNTED_MS_MAX, lambda: backend.get("/v1/points/xp/summary"))
+    levels = _Question("level summary" + when, 70, COUNTED_MS_MAX, lambda: backend.get("/v1/points/xp/level-summary"))
+    return [summary, levels]
+
+
+def _filtered(backend: _Backend) -> list[_Question]:
     path = "/v1/points/xp/summary?userAttributes=plan:pro"
 
     def anew() -> None:
@@ -163,26 +103,38 @@ def _filtered(backend: _Backend) -> list[Read]:
         backend.get(path)
 
     return [
-        _measure("summary of half the users", 20, SCAN_P99_MS_MAX, anew),
-        _measure("summary of half the users, kept", 200, KEPT_P99_MS_MAX, lambda: backend.get(path)),
+        _Question("summary of half the users", 7, SCAN_MS_MAX, anew),
+        _Question("summary of half the users, kept", 70, COUNTED_MS_MAX, lambda: backend.get(path)),
     ]
 
 
-def _histories(backend: _Backend) -> list[Read]:
-    """Read the last 90 days of the user with the most awards."""
-    reads = []
+def _histories(backend: _Backend, today: date) -> list[_Question]:
+    """Return reads of the first and of the last 90 days of the user with the most awards."""
+    questions = []
     for of in ("points/xp", "metrics/lessons"):
-        for start in (TODAY - timedelta(days=89), TODAY - timedelta(days=399)):
+        for age, start in (("newest", today - timedelta(days=89)), ("oldest", today - timedelta(days=399))):
             span = f"aggregation=daily&startDate={start}&endDate={start + timedelta(days=89)}"
             path = f"/v1/users/user-100/{of}/event-summary?{span}"
-            age = "the newest" if start > TODAY - timedelta(days=90) else "the oldest"
-            name = f"{of.split('/')[0]}, {age} 90 days of {AWARDS_OF_ONE:,} awards"
-            reads.append(_measure(name, 200, KEPT_P99_MS_MAX, lambda path=path: backend.get(path)))  # type: ignore[misc]
-    return reads
+            name = f"{of.split('/')[0]}, the {age} 90 days of {AWARDS_OF_ONE:,} awards"
+            questions.append(_Question(name, 70, HISTORY_MS_MAX, partial(backend.get, path)))
+    return questions
 
 
-def _measure(name: str, calls: int, p99_ms_max: int, do: Callable[[], object]) -> Read:
-    sql_ms: list[float] = []
+def _measure(questions: Sequence[_Question]) -> list[Read]:
+    """Ask all in turns, so that what else the machine does meets each of them alike."""
+    latencies_ms: list[list[float]] = [[] for _ in questions]
+    sql_ms: list[list[float]] = [[] for _ in questions]
+    for _ in range(ROUNDS):
+        for question, its_latencies_ms, its_sql_ms in zip(questions, latencies_ms, sql_ms, strict=True):
+            _ask(question, its_latencies_ms, its_sql_ms)
+    return [
+        _read(question, sorted(its_latencies_ms), its_sql_ms)
+        for question, its_latencies_ms, its_sql_ms in zip(questions, latencies_ms, sql_ms, strict=True)
+    ]
+
+
+def _ask(question: _Question, latencies_ms: list[float], sql_ms: list[float]) -> None:
+    """Ask once without looking, then `calls` times; add what each took."""
 
     def timed(execute: Callable[..., Any], *arguments: Any) -> Any:
         start = time.perf_counter()
@@ -191,19 +143,21 @@ def _measure(name: str, calls: int, p99_ms_max: int, do: Callable[[], object]) -
         finally:
             sql_ms[-1] += (time.perf_counter() - start) * 1000
 
-    def once() -> float:
-        sql_ms.append(0.0)
-        return _seconds(do) * 1000
-
-    do()
+    question.ask()
     with connection.execute_wrapper(timed):
-        latencies_ms = sorted(once() for _ in range(calls))
+        for _ in range(question.calls):
+            sql_ms.append(0.0)
+            latencies_ms.append(_seconds(question.ask) * 1000)
+
+
+def _read(question: _Question, latencies_ms: list[float], sql_ms: list[float]) -> Read:
+    calls = len(latencies_ms)
     p50, p99 = (latencies_ms[(calls - 1) * percent // 100] for percent in (50, 99))
-    return Read(name, calls, p50, p99, median(sql_ms), p99_ms_max)
+    return Read(question.name, calls, p50, p99, median(sql_ms), question.p50_ms_max)
 
 
-def _check_sums(backend: _Backend) -> int:
-    """Return how many awards there are. Raises BenchError unless the answers are what the rows add up to."""
+def _check_sums(backend: _Backend, today: date) -> tuple[int, int]:
+    """Return how many users and awards there are. Raises BenchError unless the answers are what the rows add up to."""
     with connection.cursor() as cursor:
         cursor.execute(_SUMS)
         users, high, awards = cursor.fetchone()
@@ -212,12 +166,12 @@ def _check_sums(backend: _Backend) -> int:
     if told != (users, high):
         raise BenchError(f"Of {users} users {high} have 512 points or more; the answers say {told}.")
     days = backend.get(
-        f"/v1/users/user-100/points/xp/event-summary?aggregation=daily&startDate={TODAY - timedelta(days=400)}"
-        f"&endDate={TODAY}"
+        f"/v1/users/user-100/points/xp/event-summary?aggregation=daily&startDate={today - timedelta(days=400)}"
+        f"&endDate={today}"
     )
     if sum(each["change"] for each in days) < AWARDS_OF_ONE:
         raise BenchError("The days of the user with the most awards do not add up.")
-    return int(awards)
+    return int(users), int(awards)
 
 
 def _seconds(do: Callable[[], object]) -> float:
@@ -226,6 +180,7 @@ def _seconds(do: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _execute(statement: str, **parameters: Any) -> None:
+def _execute(statement: str, **parameters: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
+        return int(cursor.rowcount)

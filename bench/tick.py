@@ -7,9 +7,11 @@ from typing import Final
 
 import msgspec
 
-from bench.databases import TICK_DATABASE, Server, create_anew
-from bench.web import django_environment, manage
+from bench.databases import Server, contents_of, copy, drop, keep
+from bench.web import django_environment, manage, run_code
 
+TICK_DATABASE: Final = "pointsmith_bench_tick"
+FILLED_BY: Final = "bench.tick_fill"
 ROUNDS: Final = 3
 
 
@@ -53,10 +55,17 @@ class TickRun:
 
 
 def measure_tick(server: Server, folder: Path, users: int) -> TickRun:
-    """Fill a database of its own and pay its users. Raises BenchError unless each tick paid each of them once."""
-    environment = django_environment(create_anew(server, TICK_DATABASE), folder)
-    manage(environment, "migrate", "--verbosity", "0")
-    code = f"from bench.paying import run; run({users}, {ROUNDS})"
-    said = manage(environment, "shell", "--verbosity", "0", "-c", code)
+    """Pay the users of a database of its own. Raises BenchError unless each tick paid each of them once."""
+    kept = f"{TICK_DATABASE}_{users}"
+    keep(server, kept, contents_of(users, FILLED_BY), lambda url: _fill(url, folder, users))
+    environment = django_environment(copy(server, kept, TICK_DATABASE), folder)
+    said = run_code(environment, f"from bench.paying import run; run({users}, {ROUNDS})")
     manage(environment, "verify")
+    drop(server, TICK_DATABASE)
     return msgspec.json.decode(said.splitlines()[-1], type=TickRun)
+
+
+def _fill(url: str, folder: Path, users: int) -> None:
+    environment = django_environment(url, folder)
+    manage(environment, "migrate", "--verbosity", "0")
+    run_code(environment, f"from {FILLED_BY} import fill; fill({users})")

@@ -61,6 +61,11 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
     return done.stdout
 
 
+def run_code(environment: Mapping[str, str], code: str) -> str:
+    """Run Python in a Django process of its own and return what it printed."""
+    return manage(environment, "shell", "--verbosity", "0", "-c", code)
+
+
 @contextmanager
 def serve(environment: Mapping[str, str], log: Path) -> Iterator[Web]:
     """Serve the project until the block ends."""
