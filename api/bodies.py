@@ -69,8 +69,15 @@ def read_body(request: HttpRequest, type_: type[Body], *, size_max: int | None =
     return read_part(raw, type_)
 
 
+def _read_up_to(request: HttpRequest, size_max: int) -> bytes:
+    raw: bytes = request.read(size_max + 1)
+    if len(raw) > size_max:
+        raise too_large(size_max)
+    return raw
+
+
 def read_part(raw: bytes | Raw, type_: type[Body], *, whole: str = "The body") -> Body:
-    """Return a body, or a part of one that errors call `whole`, as `type_`. Raises ApiError as `read_body` does."""
+    """Return a body, or a part that errors call `whole`, as `type_`. Raises ApiError as `read_body` does."""
     try:
         part: Body = _decoder(cast(Hashable, type_)).decode(raw)
     except msgspec.ValidationError as error:

@@ -20,6 +20,8 @@ from core.embedded_postgres import EmbeddedPostgres
 
 ENGINE_DATABASE: Final = "pointsmith_bench"
 BASELINE_DATABASE: Final = "pointsmith_bench_pg8"
+QUEUE_DATABASE: Final = "pointsmith_bench_queue"
+WEBHOOKS_DATABASE: Final = "pointsmith_bench_webhooks"
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FILE_COPY_SINCE: Final = 150_000

@@ -65,6 +65,11 @@ def webhooks_command() -> list[str]:
     return [sys.executable, "manage.py", "deliver_webhooks"]
 
 
+def work_commands() -> list[list[str]]:
+    """Return the commands of everything that works in the background."""
+    return [worker_command(), clock_command(), queue_command(), webhooks_command()]
+
+
 def run_together(
     commands: Sequence[Sequence[str]], *, port: int | None = None, when_ready: Callable[[], None] = lambda: None
 ) -> None:

@@ -29,9 +29,15 @@ def describe(error: msgspec.ValidationError, root: str = "", whole: str = "The b
         return f"{path}.{missing[1]} is required.".lstrip(".")
     subject = path or whole
     if expected := re.fullmatch(r"Expected (`.+?`(?: [^,]*)?)(?:, got `(.+)`)?", text):
-        got = f", not {_TYPES.get(expected[2], expected[2])}" if expected[2] else ""
-        return f"{subject} must be {_in_words(expected[1])}{got}."
+        return f"{subject} must be {_in_words(expected[1])}{_unlike(expected[1], expected[2])}."
     return f"{subject}: {text[0].lower()}{text[1:]}."
+
+
+def _unlike(expected: str, got: str | None) -> str:
+    # A fraction is a number too: "a whole number, not a number" would be a riddle.
+    if got is None or (got == "float" and "int" in expected):
+        return ""
+    return f", not {_TYPES.get(got, got)}"
 
 
 def _in_words(expected: str) -> str:

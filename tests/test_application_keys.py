@@ -58,7 +58,7 @@ def test_a_wrong_user_has_an_issue_and_the_others_have_keys(api: Api) -> None:
         ({"userId": None}, "userId must be a string, not null."),
         ({"userId": "ali\x00ce"}, "userId must not contain the NUL character."),
         ({}, "userId is required."),
-        ("alice", "The body must be an object, not a string."),
+        ("alice", "The item must be an object, not a string."),
     ]
     answer = api.send("POST", PATH, [*(item for item, _ in wrong), {"userId": "x" * 255}])
     assert answer.status_code == 201

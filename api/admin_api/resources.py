@@ -145,15 +145,8 @@ class Resource(Generic[Row]):
         return row
 
     def _attempt(self, do: Callable[[Any], Any], raw: Raw, type_: type[Any]) -> Any:
-        """Do it for one item, in a transaction of its own. Raises ApiError with the sentence for the item's issue."""
-        item = read_part(raw, type_, whole="The item")
-        try:
-            with transaction.atomic():
-                return do(item)
-        except ValidationError as error:
-            raise invalid(_sentence(error, self.wire_names)) from error
-        except IntegrityError as error:
-            raise invalid("This collides with a change made at the same moment; read it again and retry.") from error
+        """Do it for one item of a body. Raises ApiError with the sentence for the item's issue."""
+        return attempt(partial(do, read_part(raw, type_, whole="The item")), self.wire_names)
 
     def _live(self) -> QuerySet[Row]:
         return self.rows.exclude(status=ConfigurationStatus.ARCHIVED)

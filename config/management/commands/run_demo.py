@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand
 from access.keys import find_key
 from access.services import create_api_key
 from access.store import load_keys
-from config.processes import clock_command, run_together, web_command, worker_command
+from config.processes import run_together, web_command, work_commands
 
 OPERATOR: Final = "operator"
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         call_command("seed_demo", stdout=self.stdout)
         port = options["port"]
         banner = BANNER.format(url=f"http://127.0.0.1:{port}", operator=OPERATOR, **_secrets())
-        commands = [web_command("127.0.0.1", port, workers=2, threads=4), worker_command(), clock_command()]
+        commands = [web_command("127.0.0.1", port, workers=2, threads=4), *work_commands()]
         run_together(commands, port=port, when_ready=lambda: self._show(banner))
 
     def _show(self, banner: str) -> None:
