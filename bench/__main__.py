@@ -19,10 +19,12 @@ from bench.deciding import measure_decide_us
 from bench.errors import BenchError
 from bench.game import fill, set_up_game
 from bench.load import LoadFigures, event_requests, run_load
+from bench.queueing import measure_queue
 from bench.reads import measure_reads
 from bench.report import CLIENT_COUNTS, HttpFigures, Results, Round, in_short, missed_bars, table, write_json
 from bench.tick import measure_tick
 from bench.web import ROOT, Web, django_environment, manage, serve
+from bench.webhooks import measure_webhooks
 
 WARM_UP_S = 2
 
@@ -93,6 +95,10 @@ def _measure(options: Options, folder: Path) -> Results:
     if options.read_users:
         _say(f"reads of {options.read_users:,} users, filled in first where no bench before it did")
         reads = measure_reads(server, folder, options.read_users)
+    _say("batch events at a steady pace")
+    queue = measure_queue(server, folder)
+    _say("webhooks")
+    webhooks = measure_webhooks(server, folder)
     _say(f"databases with {options.users:,} users")
     url = create_anew(server, ENGINE_DATABASE)
     environment = django_environment(url, folder)
@@ -119,6 +125,8 @@ def _measure(options: Options, folder: Path) -> Results:
             workers=workers,
             tick=tick,
             reads=reads,
+            queue=queue,
+            webhooks=webhooks,
         )
 
 

@@ -40,6 +40,18 @@ class QueueRun:
     lag_longest_s: float
     drained_s: float
 
+    def missed_bars(self) -> list[str]:
+        """Return a sentence for every bar that was missed."""
+        met = self.lag_longest_s < LAG_S_MAX
+        return [] if met else [f"A batch event waits {LAG_S_MAX:.0f} s or more at {RATE:,} a second."]
+
+    def lines(self) -> list[str]:
+        """Return the figures for people to read."""
+        return [
+            f"batch events at {self.rate:,.0f}/s, {self.events:,} in all, each stored once: the oldest that waited was "
+            f"{self.lag_p50_s:.2f} s old at p50, {self.lag_longest_s:.2f} s at most"
+        ]
+
 
 def measure_queue(server: Server, folder: Path) -> QueueRun:
     """Send batches at RATE for SECONDS. Raises BenchError unless each event that was accepted is stored once."""

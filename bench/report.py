@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from bench.load import LoadFigures
+from bench.queueing import QueueRun
 from bench.reads import ReadsRun
 from bench.tick import TickRun
 from bench.web import Memory
+from bench.webhooks import WebhookRun
 
 CLIENT_COUNTS: Final = (1, 8, 32)
 
@@ -59,6 +61,8 @@ class Results:
     workers: list[Memory]
     tick: TickRun
     reads: ReadsRun | None
+    queue: QueueRun
+    webhooks: WebhookRun
 
     def median(self, figure: Callable[[Round], float]) -> float:
         """Return the median of a figure over the rounds."""
@@ -84,7 +88,8 @@ def missed_bars(results: Results) -> list[str]:
         *_tick_bars(results.tick),
     )
     of_reads = results.reads.missed_bars() if results.reads else []
-    return [sentence for is_met, sentence in bars if not is_met] + of_reads
+    missed = [sentence for is_met, sentence in bars if not is_met]
+    return [*missed, *of_reads, *results.queue.missed_bars(), *results.webhooks.missed_bars()]
 
 
 def _tick_bars(tick: TickRun) -> list[tuple[bool, str]]:
@@ -137,6 +142,8 @@ def _other_lines(results: Results) -> list[str]:
         f"web processes after the load: {memory}",
         *tick_lines(results.tick),
         *(results.reads.lines() if results.reads else ()),
+        *results.queue.lines(),
+        *results.webhooks.lines(),
     ]
 
 
