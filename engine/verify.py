@@ -162,6 +162,32 @@ CHECKS: Final = (
         """,
     ),
     Check(
+        "Every message that waits to be sent stands behind one of the same user that is being sent.",
+        """
+        SELECT format('user %s: %s messages to endpoint %s wait behind none', u.external_id, d.waiting, d.endpoint_id)
+        FROM (
+            SELECT endpoint_id, user_id, count(*) FILTER (WHERE status = 'waiting') AS waiting
+            FROM webhooks_delivery WHERE status IN ('ready', 'waiting')
+            GROUP BY endpoint_id, user_id HAVING NOT bool_or(status = 'ready')
+        ) AS d
+        LEFT JOIN users_enduser u ON u.id = d.user_id
+        """,
+    ),
+    Check(
+        "A user's messages have each a number of their own, up to the user's last.",
+        """
+        SELECT format('user %s: message %s is there %s times, the last is %s', u.external_id, m.sequence, m.messages,
+                      s.last)
+        FROM (
+            SELECT user_id, sequence, count(*) AS messages FROM webhooks_outboxmessage
+            WHERE user_id IS NOT NULL GROUP BY user_id, sequence
+        ) AS m
+        LEFT JOIN webhooks_usersequence s ON s.user_id = m.user_id
+        LEFT JOIN users_enduser u ON u.id = m.user_id
+        WHERE m.messages > 1 OR m.sequence IS NULL OR s.last IS NULL OR m.sequence > s.last
+        """,
+    ),
+    Check(
         "Every counter is what there is of its kind, less what still waits to be added to it.",
         # Ranges begin at 1, 2, 3... 10, 11, 21... 91, 101...: one less has the total's first digit, then zeros.
         """

@@ -6,12 +6,15 @@ from decimal import Decimal
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from engine.inputs import AdjustInput, OpeningInput
 from engine.pipeline import process
 from points.rules import Adjustment
 from tests.conftest import Api, Game, make_game
 from users.rules import UserChanges
+from webhooks.sequencing import sequence
+from webhooks.services import create_endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -19,6 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def played(transactional_db: None, api: Api) -> Game:
     game = make_game()
+    create_endpoint(url="https://example.com/hook", types=["points.changed"])
     game.trigger(points=10)
     game.trigger(points=1, event_filters=[(game.category, "listening")])
     for value in (1, 2, -1):
@@ -26,6 +30,7 @@ def played(transactional_db: None, api: Api) -> Game:
     api.event("bob", 1)
     bob = UserChanges("bob")
     process([OpeningInput(bob, "lessons", Decimal(7)), AdjustInput(bob, "xp", Adjustment(5, "Goodwill", "maria"))])
+    sequence(timezone.now())
     return game
 
 
@@ -52,6 +57,9 @@ DAMAGE = {
     "a period that follows on none": "UPDATE streaks_streakperiod SET length = 5; UPDATE streaks_streak SET length = 5",
     "points on a day that were not awarded": "UPDATE points_pointsday SET change = change + 1",
     "a day that is missing": "DELETE FROM metrics_metricday",
+    "messages that wait behind none": "UPDATE webhooks_delivery SET status = 'waiting', next_attempt_at = NULL",
+    "a number of two messages": "UPDATE webhooks_outboxmessage SET sequence = 1",
+    "a number above the last": "UPDATE webhooks_usersequence SET last = 0",
     "a completion of nothing": """
         INSERT INTO achievements_completion (id, user_id, achievement_id, quiet, at)
         SELECT gen_random_uuid(), id, gen_random_uuid(), false, now() FROM users_enduser""",
