@@ -1,6 +1,7 @@
 """What every table of configuration shares, and the revision that tells a process that its rule book is old."""
 
 import uuid
+from collections.abc import Collection
 from typing import Any, ClassVar, Final
 
 import uuid_utils
@@ -54,6 +55,16 @@ class Configuration(models.Model):
         abstract = True
         ordering = ("created", "id")
 
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Refuse a text of blanks alone where one is required: forms do so by themselves, other edges do not."""
+        super().clean_fields(exclude)
+        required = [
+            each for each in self._meta.concrete_fields if isinstance(each, models.CharField) and not each.blank
+        ]
+        blank = [each.name for each in required if each.name not in (exclude or ()) and _is_blank(self, each.attname)]
+        if blank:
+            raise ValidationError(dict.fromkeys(blank, "must not be blank."))
+
     def fields_when_restored(self) -> dict[str, Any]:
         """Return what changes with the status when the row is brought back from the archive."""
         return {"status": self.status_when_restored}
@@ -79,6 +90,11 @@ class Badged(Configuration):
         """Refuse two badges."""
         if self.badge and self.badge_url:
             raise ValidationError({"badge_url": "cannot be given together with an uploaded badge: remove one."})
+
+
+def _is_blank(row: models.Model, name: str) -> bool:
+    value = getattr(row, name)
+    return isinstance(value, str) and not value.strip()
 
 
 class ConfigurationRevision(models.Model):

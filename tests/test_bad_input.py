@@ -464,3 +464,13 @@ def test_a_path_that_is_not_offered_says_so_and_changes_nothing(api: Api, method
     before = contents()
     assert_refused(api.send(method, path, GOOD), 404, " is not offered by Pointsmith.")
     assert contents() == before
+
+
+@pytest.mark.parametrize("kind", ["metrics", "points", "attributes"])
+def test_a_name_of_blanks_alone_is_refused_by_the_admin_api_as_by_forms(api: Api, kind: str) -> None:
+    before = contents()
+    item = {"name": "  ", "key": "blank"} | ({"type": "user"} if kind == "attributes" else {})
+    answer = api.send("POST", f"/admin-api/v1/{kind}", [item])
+    assert answer.status_code == 200
+    assert [each["message"] for each in answer.json()["issues"]] == ["name must not be blank."]
+    assert contents() == before

@@ -301,7 +301,7 @@ def _for_each(do: Callable[..., None]) -> Callable[..., None]:
 
 
 def _show_secret(request: HttpRequest, endpoint: Endpoint, secret: str, more: str) -> None:
-    text = "The secret of «{}», shown only this once: <code id='new-secret' class='select-all'>{}</code> {}"
+    text = "The secret of «{}», shown only this once: <code id='new-secret' class='break-words select-all'>{}</code> {}"
     messages.warning(request, format_html(text, endpoint, secret, more))
 
 

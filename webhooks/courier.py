@@ -35,35 +35,50 @@ class Courier:
 
     def work(self) -> None:
         """Do what there is to do, once; wait a moment where there is nothing."""
+        found = sum(self._attempt(step) for step in (self._place, self._claim))
+        self._unrecorded += self._sender.results(wait_s=0 if found else IDLE_S)
+        self._attempt(self._record)
+
+    def _attempt(self, step: Callable[[], int]) -> int:
+        """Take one step and return how much there was to do. What fails is no reason not to take the others."""
         try:
-            self._record(wait_s=0 if self._begin() else IDLE_S)
+            return step()
         except Exception:
-            # Whatever it is, the other processes are not to be stopped for it; what was claimed comes again.
-            logger.exception("Webhooks cannot be worked on; trying again.")
+            logger.exception("Webhooks: %s failed; trying again.", step.__name__.strip("_"))
             connection.close()
             time.sleep(AWAY_S)
+            return 0
 
-    def _begin(self) -> int:
-        """Claim and begin to send what is due; return how much there was to do."""
+    def _place(self) -> int:
+        """Give new messages their positions, now and then."""
+        if time.monotonic() < self._sequences_at:
+            return 0
         now = self._clock()
-        found = 0
-        if time.monotonic() >= self._sequences_at:
-            found = sequencing.close_windows(now) + sequencing.sequence(now)
-            self._sequences_at = time.monotonic() + SEQUENCED_S
-        claimed = delivery.claim(self._sender.in_flight, now)
+        found = sequencing.sequence(now) + sequencing.close_windows(now)
+        self._sequences_at = time.monotonic() + SEQUENCED_S
+        return found
+
+    def _claim(self) -> int:
+        """Claim what is due and begin to send it, unless what came of the last could not be recorded yet."""
+        if self._unrecorded:
+            return 0
+        claimed = delivery.claim(self._sender.in_flight, self._clock())
         for each in claimed:
             self._sender.send(each)
-        return found + len(claimed)
+        return len(claimed)
 
-    def _record(self, *, wait_s: float) -> None:
-        self._unrecorded += self._sender.results(wait_s=wait_s)
-        if self._unrecorded:
-            delivery.record(self._unrecorded, self._clock())
+    def _record(self) -> int:
+        """Record what came of the tries."""
+        results, count = self._unrecorded, len(self._unrecorded)
+        if results:
+            delivery.record(results, self._clock())
             self._unrecorded = []
+        return count
 
     def finish(self) -> None:
         """Record what is in flight, as long as that does not take too long, and stop."""
         deadline = time.monotonic() + STOP_S_MAX
         while self._sender.in_flight and time.monotonic() < deadline:
-            self._record(wait_s=IDLE_S)
+            self._unrecorded += self._sender.results(wait_s=IDLE_S)
+            self._attempt(self._record)
         self._sender.close()

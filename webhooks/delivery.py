@@ -11,13 +11,12 @@ from random import random
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from core.json import encode, encode_text, iso_instant
 from webhooks.models import Endpoint, EndpointStatus
-from webhooks.rules import FAILING_MAX, GONE, is_delivered, retry_delay
+from webhooks.rules import FAILING_MAX, GONE, decode_payload, is_delivered, retry_delay
 from webhooks.sequencing import LANES_LOCK
 
 LEASE: Final = timedelta(seconds=60)
@@ -139,7 +138,7 @@ def claim(in_flight: Mapping[UUID, int], now: datetime) -> list[Claimed]:
 def body_of(message_id: UUID, sequence: int | None, created: datetime, payload: str) -> str:
     """Return the body of a message: the contract's payload with its id, time and, if it is of a user, number."""
     ours = {"id": message_id, "timestamp": iso_instant(created)} | ({} if sequence is None else {"sequence": sequence})
-    return encode({**msgspec.json.decode(payload), **ours}).decode()
+    return encode({**decode_payload(payload), **ours}).decode()
 
 
 @transaction.atomic

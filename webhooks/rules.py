@@ -5,8 +5,10 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 from standardwebhooks import Webhook
 
 MINUTE: Final = 60
@@ -45,6 +47,14 @@ def merge_changes(told: dict[str, Any], change: dict[str, Any]) -> dict[str, Any
     if "level" in earlier and "level" not in later:
         merged["level"] = earlier["level"]
     return {**change, "points": merged}
+
+
+_payloads: Final = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def decode_payload(text: str) -> Any:
+    """Return a payload with its numbers as they were written, not through a float."""
+    return _payloads.decode(text)
 
 
 def is_delivered(status_code: int | None) -> bool:

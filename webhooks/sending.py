@@ -59,7 +59,10 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         """Connect to the first of the host's addresses that answers. Raises AddressError."""
         # A name server that hangs holds a thread up: there is one for each message that can be in flight.
         looked_up = asyncio.get_running_loop().run_in_executor(self._lookups, public_addresses, host, port)
-        addresses = await asyncio.wait_for(looked_up, CONNECT_S_MAX)
+        try:
+            addresses = await asyncio.wait_for(looked_up, CONNECT_S_MAX)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"Looking {host} up took more than {CONNECT_S_MAX:g} seconds.") from error
         refused: Exception = OSError(f"{host} has no address.")
         for address in addresses:
             try:

@@ -12,12 +12,13 @@ from uuid import UUID
 import msgspec
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import Q
 
 from core.json import encode_text
 from core.models import new_id_text
 from webhooks import store
 from webhooks.models import CollapsedChange, Endpoint, EndpointStatus, MessageType
-from webhooks.rules import merge_changes
+from webhooks.rules import decode_payload, merge_changes
 
 LANES_LOCK: Final = 7_463_201
 """The number of the advisory lock: whoever adds deliveries has it alone, whoever records them shares it."""
@@ -65,15 +66,19 @@ FROM json_to_recordset(%s) AS n(endpoint_id uuid, user_id uuid, system_id uuid, 
 ON CONFLICT (endpoint_id, user_id, system_id) DO UPDATE SET payload = excluded.payload
 """
 # Under the users' locks, since their counters move; a user who is busy is left to the next time, so that nobody waits.
+_LOCK_CLOSED: Final = """
+SELECT c.endpoint_id, c.user_id, c.system_id
+FROM webhooks_collapsedchange c JOIN users_enduser u ON u.id = c.user_id
+JOIN webhooks_endpoint e ON e.id = c.endpoint_id
+WHERE c.due <= %s OR e.collapse_minutes = 0 ORDER BY c.due LIMIT %s
+FOR NO KEY UPDATE OF u SKIP LOCKED
+"""
+# In a statement after the locks, which sees all that those users did: what of it has no position yet comes first.
 _TAKE_CLOSED: Final = """
-WITH closed AS (
-    SELECT c.endpoint_id, c.user_id, c.system_id
-    FROM webhooks_collapsedchange c JOIN users_enduser u ON u.id = c.user_id
-    WHERE c.due <= %s ORDER BY c.due LIMIT %s
-    FOR NO KEY UPDATE OF u SKIP LOCKED
-)
-DELETE FROM webhooks_collapsedchange c USING closed
+DELETE FROM webhooks_collapsedchange c
+USING json_to_recordset(%s) AS closed(endpoint_id uuid, user_id uuid, system_id uuid)
 WHERE (c.endpoint_id, c.user_id, c.system_id) = (closed.endpoint_id, closed.user_id, closed.system_id)
+  AND NOT EXISTS (SELECT FROM webhooks_outboxmessage m WHERE m.position IS NULL AND m.user_id = c.user_id)
 RETURNING c.endpoint_id, c.user_id, c.payload::text
 """
 _TELL: Final = f"""
@@ -119,14 +124,14 @@ def _sequence(cursor: CursorWrapper, now: datetime) -> int:
             return 0
         cursor.execute(_MOVE_LAST, [max(message.position for message in messages)])
         endpoints = list(Endpoint.objects.exclude(status=EndpointStatus.ARCHIVED))
-        at_once, collapsed = _sorted_out(messages, endpoints)
+        at_once, collapsed = _sorted_out(messages, endpoints, _open_windows())
         add_deliveries(cursor, at_once, now)
         _collapse(cursor, collapsed, now)
     return len(messages)
 
 
 def _sorted_out(
-    messages: Sequence[PlacedMessage], endpoints: Sequence[Endpoint]
+    messages: Sequence[PlacedMessage], endpoints: Sequence[Endpoint], open_windows: set[tuple[UUID, UUID]]
 ) -> tuple[list[Due], list[tuple[Endpoint, PlacedMessage]]]:
     """Return what goes out at once, and the points changes that an endpoint wants to hear of later, all in one.
 
@@ -137,7 +142,7 @@ def _sorted_out(
         for endpoint in endpoints:
             if not _is_for(endpoint, message):
                 continue
-            if _is_collapsed(endpoint, message):
+            if _is_change(message) and (endpoint.collapse_minutes or (endpoint.id, message.user_id) in open_windows):
                 collapsed.append((endpoint, message))
             elif endpoint.url:
                 at_once.append(Due(endpoint.id, message.number, message.user_id))
@@ -150,9 +155,17 @@ def _is_for(endpoint: Endpoint, message: PlacedMessage) -> bool:
     return endpoint.status == EndpointStatus.ACTIVE and message.type in endpoint.types
 
 
-def _is_collapsed(endpoint: Endpoint, message: PlacedMessage) -> bool:
-    is_change = message.type == MessageType.POINTS_CHANGED and message.endpoint_id is None
-    return is_change and endpoint.collapse_minutes > 0
+def _is_change(message: PlacedMessage) -> bool:
+    return message.type == MessageType.POINTS_CHANGED and message.endpoint_id is None
+
+
+def _open_windows() -> set[tuple[UUID, UUID]]:
+    """Return the endpoints and users with windows that are open though the endpoint wants none any more.
+
+    What comes before they are closed belongs inside: told at once, it would be followed by an older total.
+    """
+    left = CollapsedChange.objects.filter(endpoint__collapse_minutes=0)
+    return set(left.values_list("endpoint_id", "user_id"))
 
 
 def add_deliveries(cursor: CursorWrapper, due: Sequence[Due], now: datetime) -> None:
@@ -194,7 +207,7 @@ def _collapse(cursor: CursorWrapper, changes: Iterable[tuple[Endpoint, PlacedMes
     payloads: dict[Key, Any] = {(each.endpoint_id, each.user_id, each.system_id): each.payload for each in known}
     dues = {}
     for key, endpoint, message in keyed:
-        change = msgspec.json.decode(message.payload)
+        change = decode_payload(message.payload)
         payloads[key] = merge_changes(payloads[key], change) if key in payloads else change
         dues[key] = now + timedelta(minutes=endpoint.collapse_minutes)
     rows = [
@@ -207,17 +220,19 @@ def _collapse(cursor: CursorWrapper, changes: Iterable[tuple[Endpoint, PlacedMes
 def _key(endpoint: Endpoint, message: PlacedMessage) -> Key:
     if message.user_id is None:
         raise TypeError("Points that change are some user's.")
-    return endpoint.id, message.user_id, UUID(msgspec.json.decode(message.payload)["points"]["id"])
+    return endpoint.id, message.user_id, UUID(decode_payload(message.payload)["points"]["id"])
 
 
 @transaction.atomic
 def close_windows(now: datetime) -> int:
     """Tell of the points changes whose window has closed, each as a message of its own; return how many."""
-    if not CollapsedChange.objects.filter(due__lte=now).exists():
+    if not CollapsedChange.objects.filter(Q(due__lte=now) | Q(endpoint__collapse_minutes=0)).exists():
         return 0
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LANES_LOCK])
-        cursor.execute(_TAKE_CLOSED, [now, CLOSED_AT_ONCE])
+        cursor.execute(_LOCK_CLOSED, [now, CLOSED_AT_ONCE])
+        keys = [dict(zip(("endpoint_id", "user_id", "system_id"), row, strict=True)) for row in cursor.fetchall()]
+        cursor.execute(_TAKE_CLOSED, [encode_text(keys)])
         closed = cursor.fetchall()
         if not closed:
             return 0

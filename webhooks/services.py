@@ -158,11 +158,19 @@ def replay(*, deliveries: QuerySet[Delivery], now: datetime) -> int:
     due = settled.exclude(Exists(_same_message().filter(status__in=PENDING)))
     once = due.order_by("message_id", "endpoint_id").distinct("message_id", "endpoint_id")
     rows = list(once.values_list("endpoint_id", "message_id", "user_id"))
-    for chunk in _chunks(rows):
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LANES_LOCK])
-            add_deliveries(cursor, chunk, now)
-    return len(rows)
+    return sum(_replay_chunk(chunk, now) for chunk in _chunks(rows))
+
+
+@transaction.atomic
+def _replay_chunk(chunk: Sequence[Due], now: datetime) -> int:
+    """Have these delivered, but for those that somebody else had delivered meanwhile; return how many."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LANES_LOCK])
+        pending = Delivery.objects.filter(message__in=[each.message for each in chunk], status__in=PENDING)
+        on_their_way = set(pending.values_list("endpoint_id", "message_id"))
+        due = [each for each in chunk if (each.endpoint_id, each.message) not in on_their_way]
+        add_deliveries(cursor, due, now)
+    return len(due)
 
 
 def replay_failed(*, endpoint: Endpoint, since: datetime, now: datetime) -> int:

@@ -80,7 +80,8 @@ def in_trouble() -> QuerySet[Endpoint]:
     """Return the endpoints that operators should look at: they fail, or were disabled by no operator."""
     fails = Q(status=EndpointStatus.ACTIVE, health__failing_since__isnull=False)
     stopped = Q(status=EndpointStatus.DISABLED) & ~Q(disabled_reason__in=("", DISABLED_BY_OPERATOR))
-    return Endpoint.objects.filter(fails | stopped).select_related("health")
+    # First what gets nothing any more, the newest first.
+    return Endpoint.objects.filter(fails | stopped).select_related("health").order_by("-status", "-updated")
 
 
 def trouble_of(endpoint: Endpoint) -> str:

@@ -86,7 +86,7 @@ def _occasion(item: TriggerItem) -> str:
         TriggerType.METRIC: f"{item.metric}: every {item.metric_threshold}",
         TriggerType.STREAK: f"streak: every {item.streak_length}",
         TriggerType.ACHIEVEMENT: f"achievement: {item.achievement}",
-        TriggerType.TIME: f"every {item.time_interval} {item.time_unit and item.time_unit.value}",
+        TriggerType.TIME: f"every {item.time_interval} {item.time_unit and item.time_unit.label.lower()}",
         TriggerType.USER_CREATION: "new user",
     }
     filters = {**item.user_attributes, **item.event_attributes}
