@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from functools import cache
+from threading import Lock
 from typing import Final
 
 from django.conf import settings
@@ -60,8 +61,17 @@ def check_rate(key: KeyRule) -> None:
         raise ApiError(429, f"Too many requests with this API key: at most {rate}.", retry_after_s=retry_after_s)
 
 
-@cache
 def _counter(redis_url: str) -> CallCounter:
+    """Return the counter, which all threads of this process share from their first call on."""
+    with _making:
+        return _made(redis_url)
+
+
+_making: Final = Lock()
+
+
+@cache
+def _made(redis_url: str) -> CallCounter:
     return CallCounter(redis_url)
 
 
