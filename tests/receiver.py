@@ -98,8 +98,13 @@ def listening(host: str = "127.0.0.1") -> Iterator[Receiver]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's
             """Say nothing."""
 
-    server = ThreadingHTTPServer((host, 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        # As many as one worker sends at once: where fewer wait, the kernel drops the others' first packets, and a try
+        # runs into its time limit.
+        request_queue_size = 128
+
+    server = Server((host, 0), Handler)
     receiver = Receiver(f"http://{host}:{server.server_address[1]}/hook")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
