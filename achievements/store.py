@@ -15,10 +15,8 @@ from metrics.rules import canonical_filter, quantize
 from users.models import EndUser
 
 LOAD_COMPLETIONS: Final = """
-SELECT n.external_id, c.id, c.achievement_id, c.at
-FROM json_array_elements_text(%s) AS n(external_id)
-JOIN users_enduser u ON u.external_id = n.external_id
-JOIN achievements_completion c ON c.user_id = u.id
+SELECT k.external_id, c.id, c.achievement_id, c.at
+FROM known k JOIN achievements_completion c ON c.user_id = k.id
 """
 
 INSERT_COMPLETIONS: Final = """

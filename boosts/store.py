@@ -23,8 +23,7 @@ AFTER_ALL_OTHERS: Final = 2**31
 
 LOAD_OF_USERS: Final = """
 SELECT b.external_id, b.id, b.name, b.start, b."end", b.multiplier, b.rounding, b.system_id, b.activated, b.finished
-FROM json_array_elements_text(%s) AS n(external_id)
-JOIN boosts_boost b ON b.external_id = n.external_id
+FROM known k JOIN boosts_boost b ON b.external_id = k.external_id
 WHERE b.status = 'active' AND b.finished IS NULL
 """
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from django.db import connection, transaction
@@ -42,14 +43,16 @@ class Processed:
     book: RuleBook
 
 
-def process(inputs: Sequence[Input], *, clock: Clock = timezone.now) -> Processed:
+def process(inputs: Sequence[Input], *, clock: Clock = timezone.now, lock_ms_max: int | None = None) -> Processed:
     """Decide and store `inputs`, in their order for each user, all in one transaction.
 
     The number of SQL statements does not depend on the number of inputs. `clock` gives the time of those that do not
     say when they happened, read after the locks are held. The edges have checked the form: no NUL in any text.
+    Raises OperationalError, caused by LockNotAvailable, where a lock is not free within `lock_ms_max`; without one
+    the server's own limit holds.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        new_users = _lock(cursor, inputs, clock())
+        new_users = _lock(cursor, inputs, clock(), lock_ms_max)
         book, before = _load(cursor, inputs, new_users)
         after, outcomes = _decide_all(book, before, inputs, clock())
         statement, parameters = save_statement(before, after, outcomes, book)
@@ -76,28 +79,37 @@ def _unknown(external_id: str, now: datetime) -> UserState:
     return UserState(users_store.new_user(new_id_text(), external_id, now), known=False)
 
 
-def _lock(cursor: CursorWrapper, inputs: Sequence[Input], now: datetime) -> frozenset[str]:
+def _lock(cursor: CursorWrapper, inputs: Sequence[Input], now: datetime, ms_max: int | None) -> frozenset[str]:
     """Lock the users, adding those that are new, whose external ids are returned."""
     rows = [{"id": new_id_text(), "external_id": each, "created": now} for each in _external_ids(inputs)]
-    cursor.execute(users_store.LOCK, [encode_text(rows)])
+    cursor.execute(users_store.LOCK, [ms_max, encode_text(rows)])
     return frozenset(external_id for (external_id,) in cursor.fetchall())
 
 
 # Each store's rows come back as one JSON array, so that all of them fit in one statement and decode in one step.
-_LOAD: Final = f"SELECT ({REVISION}), " + ", ".join(
-    f"(SELECT coalesce(json_agg(r), '[]')::text FROM ({query}) AS r)"
-    for query in (
-        users_store.LOAD,
-        metrics_store.LOAD_TOTALS,
-        points_store.LOAD_BALANCES,
-        metrics_store.LOAD_EVENTS_BY_KEY,
-        metrics_store.LOAD_OPENINGS,
-        streaks_store.LOAD,
-        achievements_store.LOAD_COMPLETIONS,
-        boosts_store.LOAD_OF_USERS,
-        access_store.LOAD_APPLICATION_KEYS,
-    )
+# `known` are the users (users.store.KNOWN). What takes parameters of its own is left out where there are none: few
+# inputs have them, and an empty part costs PostgreSQL nearly as much as another.
+_LOADS: Final = (
+    users_store.LOAD,
+    metrics_store.LOAD_TOTALS,
+    points_store.LOAD_BALANCES,
+    metrics_store.LOAD_EVENTS_BY_KEY,
+    metrics_store.LOAD_OPENINGS,
+    streaks_store.LOAD,
+    achievements_store.LOAD_COMPLETIONS,
+    boosts_store.LOAD_OF_USERS,
+    access_store.LOAD_APPLICATION_KEYS,
 )
+_NO_ROWS: Final = "[]"
+
+
+@cache
+def _load_statement(left_out: frozenset[str]) -> str:
+    columns = [
+        f"'{_NO_ROWS}'" if query in left_out else f"(SELECT coalesce(json_agg(r), '[]')::text FROM ({query}) AS r)"
+        for query in _LOADS
+    ]
+    return f"WITH known AS MATERIALIZED ({users_store.KNOWN}) SELECT ({REVISION}), {', '.join(columns)}"
 
 
 def _load(
@@ -110,15 +122,18 @@ def _load(
     """
     book = cached_rule_book()
     while True:
-        cursor.execute(_LOAD, _load_parameters(book, inputs))
+        parameters = _load_parameters(book, inputs)
+        left_out = frozenset(query for query, rows in parameters.items() if rows == _NO_ROWS)
+        users = encode_text(_external_ids(inputs))
+        cursor.execute(_load_statement(left_out), [users, *(rows for rows in parameters.values() if rows != _NO_ROWS)])
         revision, *rows = cursor.fetchone()
         if revision == book.revision:
             return book, _states(new_users, *rows)
         book = rule_book_at(revision)
 
 
-def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> list[str]:
-    """Return the parameters of _LOAD, one for each store: the users, or the totals and keys of theirs that matter.
+def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> dict[str, str]:
+    """Return the parameter of each query of _LOADS that has one, in their order: JSON arrays.
 
     API keys that the book does not know are looked for among the application keys.
     """
@@ -132,19 +147,19 @@ def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> list[str]:
             and (metric := book.rules.metrics.get(given.metric_key))
         ):
             keys.add((user, metric.id, given.idempotency_key))
-    external_ids = encode_text(_external_ids(inputs))
     api_keys = {given.api_key_id for given in inputs if given.api_key_id is not None} - book.rules.key_ids
-    return [
-        external_ids,
-        encode_text([{"external_id": user, "metric_id": id_, "filter": each} for user, id_, each in totals]),
-        external_ids,
-        encode_text([{"external_id": user, "metric_id": id_, "idempotency_key": key} for user, id_, key in keys]),
-        encode_text([given.user.external_id for given in inputs if isinstance(given, OpeningInput)]),
-        external_ids,
-        external_ids,
-        external_ids,
-        encode_text(list(api_keys)),
-    ]
+    return {
+        metrics_store.LOAD_TOTALS: encode_text(
+            [{"external_id": user, "metric_id": id_, "filter": each} for user, id_, each in totals]
+        ),
+        metrics_store.LOAD_EVENTS_BY_KEY: encode_text(
+            [{"external_id": user, "metric_id": id_, "idempotency_key": key} for user, id_, key in keys]
+        ),
+        metrics_store.LOAD_OPENINGS: encode_text(
+            [given.user.external_id for given in inputs if isinstance(given, OpeningInput)]
+        ),
+        access_store.LOAD_APPLICATION_KEYS: encode_text(list(api_keys)),
+    }
 
 
 def _needed_totals(rules: Rules, given: Input) -> Iterator[tuple[str, str]]:

@@ -16,22 +16,22 @@ from users.models import EndUser
 # LIMIT keeps the planner from turning this into a join, for which it would read all keys of a user: it does not know
 # how few events have any one key.
 LOAD_EVENTS_BY_KEY: Final = """
-SELECT u.external_id, e.metric_id, e.idempotency_key, e.id
+SELECT n.external_id, e.metric_id, e.idempotency_key, e.id
 FROM json_to_recordset(%s) AS n(external_id text, metric_id uuid, idempotency_key text)
-JOIN users_enduser u ON u.external_id = n.external_id
+JOIN known k ON k.external_id = n.external_id
 CROSS JOIN LATERAL (
     SELECT id, metric_id, idempotency_key FROM metrics_event
-    WHERE user_id = u.id AND metric_id = n.metric_id AND idempotency_key = n.idempotency_key
+    WHERE user_id = k.id AND metric_id = n.metric_id AND idempotency_key = n.idempotency_key
     LIMIT 1
 ) AS e
 """
 
 # OFFSET, as LIMIT above, keeps the planner from beginning with all openings that there are.
 LOAD_OPENINGS: Final = """
-SELECT u.external_id, e.metric_id
+SELECT k.external_id, e.metric_id
 FROM json_array_elements_text(%s) AS n(external_id)
-JOIN users_enduser u ON u.external_id = n.external_id
-CROSS JOIN LATERAL (SELECT metric_id FROM metrics_event WHERE user_id = u.id AND kind = 'opening' OFFSET 0) AS e
+JOIN known k ON k.external_id = n.external_id
+CROSS JOIN LATERAL (SELECT metric_id FROM metrics_event WHERE user_id = k.id AND kind = 'opening' OFFSET 0) AS e
 """
 
 # Every total that a user has of a metric, needed now or not, since each event must keep all of them true; and those
@@ -39,9 +39,9 @@ CROSS JOIN LATERAL (SELECT metric_id FROM metrics_event WHERE user_id = u.id AND
 # cannot compute a sum that it then throws away.
 LOAD_TOTALS: Final = """
 WITH needed AS MATERIALIZED (
-    SELECT u.id AS user_id, n.external_id, n.metric_id, n.filter
+    SELECT k.id AS user_id, n.external_id, n.metric_id, n.filter
     FROM json_to_recordset(%s) AS n(external_id text, metric_id uuid, filter text)
-    JOIN users_enduser u ON u.external_id = n.external_id
+    JOIN known k ON k.external_id = n.external_id
 ), missing AS MATERIALIZED (
     SELECT n.* FROM needed n
     WHERE NOT EXISTS (

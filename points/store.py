@@ -17,10 +17,8 @@ COUNTS_FROM: Final = "greatest(t.time_started, p.restored)"
 """From when a time trigger `t` of the points system `p` counts its interval, as `PointsTrigger.counts_from` says."""
 
 LOAD_BALANCES: Final = """
-SELECT u.external_id, b.system_id, b.total, b.seq
-FROM json_array_elements_text(%s) AS n(external_id)
-JOIN users_enduser u ON u.external_id = n.external_id
-JOIN points_pointsbalance b ON b.user_id = u.id
+SELECT k.external_id, b.system_id, b.total, b.seq
+FROM known k JOIN points_pointsbalance b ON b.user_id = k.id
 """
 
 INSERT_AWARDS: Final = """

@@ -15,10 +15,8 @@ from users.models import EndUser
 from users.rules import local_date
 
 LOAD: Final = """
-SELECT n.external_id, s.frequency, s.length, s.started, s.period, s.extended, s.amounts
-FROM json_array_elements_text(%s) AS n(external_id)
-JOIN users_enduser u ON u.external_id = n.external_id
-JOIN streaks_streak s ON s.user_id = u.id
+SELECT k.external_id, s.frequency, s.length, s.started, s.period, s.extended, s.amounts
+FROM known k JOIN streaks_streak s ON s.user_id = k.id
 """
 
 SAVE: Final = """

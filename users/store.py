@@ -12,20 +12,26 @@ from users.rules import User
 # ON CONFLICT DO UPDATE locks the row that is there already, also where its WHERE lets nothing be written: so one
 # statement adds the new users and locks all, in the order of external_id, changing no field. The column it names is
 # in no unique index, so that the lock is FOR NO KEY UPDATE and foreign keys elsewhere do not wait for it.
+# The first parameter is how many milliseconds this transaction waits for any one lock, null for what the server
+# says: set in the same statement, before the sorted rows come, since another one would be a round trip.
 LOCK: Final = """
 INSERT INTO users_enduser (id, external_id, attributes, subscribe_to_emails, control, created, updated)
 SELECT n.id, n.external_id, '{}', true, false, n.created, n.created
-FROM json_to_recordset(%s) AS n(id uuid, external_id text, created timestamptz)
+FROM (SELECT set_config('lock_timeout', coalesce(%s::int::text, current_setting('lock_timeout')), true)) AS patience
+CROSS JOIN json_to_recordset(%s) AS n(id uuid, external_id text, created timestamptz)
 ORDER BY n.external_id COLLATE "C"
 ON CONFLICT (external_id) DO UPDATE SET updated = users_enduser.updated WHERE false
 RETURNING external_id
 """
 
-LOAD: Final = """
+# The relation `known` of the statement that loads: the users by external id, looked up once for all that is theirs.
+KNOWN: Final = """
 SELECT u.id, u.external_id, u.name, u.email, u.tz, u.attributes, u.device_tokens, u.subscribe_to_emails,
        u.sign_up_date, u.control, u.created, u.updated
 FROM json_array_elements_text(%s) AS n(external_id) JOIN users_enduser u ON u.external_id = n.external_id
 """
+
+LOAD: Final = "SELECT * FROM known"
 
 SAVE: Final = """
 UPDATE users_enduser u
