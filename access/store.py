@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-from django.db import connection
+from django.db import Error, connection
 from django.utils import timezone
 
 from access.keys import KeyRule, prefix_of, verified
@@ -94,8 +94,13 @@ def note_use(key_id: str) -> None:
     noted = _uses_noted.get(key_id)
     if noted is not None and timedelta() <= now - noted < USE_INTERVAL:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(_NOTE_USE, {"key": key_id, "now": now, "before": now - USE_INTERVAL})
     if len(_uses_noted) >= KEYS_REMEMBERED_MAX:
         _uses_noted.clear()
+    # Before it is written, so that of many threads that come at once only one does.
     _uses_noted[key_id] = now
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_NOTE_USE, {"key": key_id, "now": now, "before": now - USE_INTERVAL})
+    except Error:
+        _uses_noted.pop(key_id, None)
+        raise

@@ -20,9 +20,9 @@ from api.openapi import body_of, errors, json_of, whole_number_parameter
 from api.parameters import whole_number
 from api.scope import check_user
 from boosts.store import read_phases
+from engine.coalescing import process_one
 from engine.inputs import IdentifyInput
 from engine.outcomes import Accepted, Rejected
-from engine.pipeline import process
 from levels.render import render_level
 from levels.store import level_at, read_levels
 from metrics.render import MetricJson, render_metric
@@ -180,7 +180,7 @@ def _achievements_by_metric(user: EndUser) -> dict[UUID, list[UserAchievementJso
 
 def _identify(request: Request, changes: UserChanges, *, must_exist: bool = False) -> UserJson:
     given = IdentifyInput(changes, must_exist=must_exist, api_key_id=caller(request).key.id)
-    outcome = process([given]).outcomes[0]
+    outcome = process_one(given).outcomes[0]
     if isinstance(outcome, Rejected):
         raise rejection(outcome)
     if not isinstance(outcome, Accepted):

@@ -23,9 +23,9 @@ class ApiClient:
     is_authenticated: bool = True
 
 
-def authenticate_event(request: HttpRequest) -> KeyRule:
-    """Return the caller's key as this process knows it; the pipeline checks it again. Raises ApiError."""
-    text = _key_text(request)
+def authenticate_event(text: str | None) -> KeyRule:
+    """Return the key whose text this is as this process knows it; the pipeline checks it again. Raises ApiError."""
+    text = _given(text)
     if is_application_key(text):
         return _let_in(recall_application_key(text))
     return _let_in(find_key(cached_rule_book().keys, text) or find_key(current_rule_book().keys, text))
@@ -33,14 +33,13 @@ def authenticate_event(request: HttpRequest) -> KeyRule:
 
 def authenticate(request: HttpRequest) -> KeyRule:
     """Return the caller's key as it is now, by one query. Raises ApiError."""
-    text = _key_text(request)
+    text = _given(request.headers.get("X-API-KEY"))
     if is_application_key(text):
         return _let_in(read_application_key(text))
     return _let_in(find_key(current_rule_book().keys, text))
 
 
-def _key_text(request: HttpRequest) -> str:
-    text = request.headers.get("X-API-KEY")
+def _given(text: str | None) -> str:
     if not text:
         raise ApiError(401, "Send your API key in the X-API-KEY header.")
     return text

@@ -59,7 +59,11 @@ def read_body(request: HttpRequest, type_: type[Body], *, size_max: int | None =
 
     `size_max` takes the place of the limit that holds for all other bodies.
     """
-    raw = request.body if size_max is None else _read_up_to(request, size_max)
+    return read_raw(request.body if size_max is None else _read_up_to(request, size_max), type_)
+
+
+def read_raw(raw: bytes, type_: type[Body]) -> Body:
+    """Return a JSON body as `type_`. Raises ApiError as `read_body` does."""
     if not raw.isascii():
         # The decoder looks only into the texts that it decodes, not into those of a part that is read later.
         try:
@@ -145,9 +149,7 @@ def user_changes(external_id: str, fields: UserFields, root: str = "") -> UserCh
 IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255
 
 
-def read_idempotency_key(request: HttpRequest) -> str | None:
-    """Return the Idempotency-Key header, None where there is none. Raises ApiError."""
-    key = request.headers.get("Idempotency-Key")
+def check_idempotency_key(key: str | None) -> None:
+    """Raise ApiError where an Idempotency-Key header cannot be taken."""
     if key is not None and (not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX or "\x00" in key):
         raise invalid("The Idempotency-Key header must have 1 to 255 characters.")
-    return key

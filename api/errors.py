@@ -1,16 +1,21 @@
 """How the API says no: `{"error": "one clear sentence"}` and a status."""
 
+import logging
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from api.http import json_response
 from core.refusal import RefusalReason
+from engine.coalescing import OverloadedError, is_held
 from engine.outcomes import Rejected
+
+logger = logging.getLogger(__name__)
 
 STATUS_OF_REASON: Final = {
     RefusalReason.UNAUTHENTICATED: 401,
@@ -75,4 +80,17 @@ def answer_exception(exception: Exception) -> HttpResponse | None:
         return ApiError(exception.status_code, str(exception.detail)).response()
     if isinstance(exception, Http404):
         return ApiError(404, "There is nothing at this address.").response()
+    if isinstance(exception, OverloadedError):
+        return ApiError(503, "Too many requests wait already; try again soon.", retry_after_s=1).response()
+    if is_held(exception):
+        return ApiError(503, "Other work holds this user locked; try again soon.", retry_after_s=1).response()
+    if isinstance(exception, OperationalError | InterfaceError):
+        logger.error("The database does not answer.", exc_info=exception)
+        return ApiError(503, "The database is away; try again soon.", retry_after_s=1).response()
     return None
+
+
+def answer_failure(exception: Exception, request: str) -> HttpResponse:
+    """Return the answer to an exception that nobody thought of, and write it to the log with the request's line."""
+    logger.error("%s failed.", request, exc_info=exception)
+    return ApiError(500, "Something went wrong here; the server's log says what.").response()

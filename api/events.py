@@ -1,6 +1,6 @@
-"""Events, one by one and in batches: the hot path, in plain Django views."""
+"""Events, one by one and in batches: in plain Django views."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypedDict
 
@@ -12,9 +12,10 @@ from api.authentication import authenticate, authenticate_event
 from api.bodies import (
     BatchedEvent,
     EventBody,
+    check_idempotency_key,
     read_body,
-    read_idempotency_key,
     read_part,
+    read_raw,
     read_value,
     user_changes,
 )
@@ -22,12 +23,12 @@ from api.errors import STATUS_OF_REASON, ApiError, invalid, rejection
 from api.http import json_response
 from api.scope import check_user, refuse_application_key
 from core.refusal import Refusal
+from engine.coalescing import process_one
 from engine.decide import check_event
 from engine.inputs import EventInput
 from engine.outcomes import Accepted, Rejected, Replayed
-from engine.pipeline import process
 from engine.queue import enqueue
-from engine.render import render_event
+from engine.render import EventJson, render_event
 from engine.rule_book import current_rule_book
 from engine.rules import Rules
 
@@ -45,25 +46,34 @@ def event(request: HttpRequest, key: str) -> HttpResponse:
     """Store an event and answer with everything that it changed: 201, or 202 where its idempotency key was used."""
     if request.method != "POST":
         raise ApiError(405, f'Method "{request.method}" not allowed.')
-    api_key = authenticate_event(request)
-    body = read_body(request, EventBody)
+    headers = request.headers
+    json, status = take_event(key, headers.get("X-API-KEY"), headers.get("Idempotency-Key"), lambda: request.body)
+    return json_response(json, status=status)
+
+
+def take_event(
+    metric_key: str, api_key_text: str | None, idempotency_key: str | None, read: Callable[[], bytes]
+) -> tuple[EventJson, int]:
+    """Store an event, told by its parts as they came, and return the answer and its status. Raises ApiError."""
+    api_key = authenticate_event(api_key_text)
+    body = read_raw(read(), EventBody)
     check_user(api_key, body.user.id)
+    check_idempotency_key(idempotency_key)
     given = EventInput(
         user=user_changes(body.user.id, body.user, root="user."),
-        metric_key=key,
+        metric_key=metric_key,
         value=read_value(body.value),
         attributes=body.attributes or {},
-        idempotency_key=read_idempotency_key(request),
+        idempotency_key=idempotency_key,
         api_key_id=api_key.id,
     )
-    processed = process([given])
+    processed = process_one(given)
     outcome = processed.outcomes[0]
     if isinstance(outcome, Rejected):
         raise rejection(outcome)
     if not isinstance(outcome, Accepted | Replayed):
         raise TypeError("An event is accepted, replayed or rejected.")
-    status = 202 if isinstance(outcome, Replayed) else 201
-    return json_response(render_event(outcome, processed.book), status=status)
+    return render_event(outcome, processed.book), 202 if isinstance(outcome, Replayed) else 201
 
 
 def batch(request: HttpRequest) -> HttpResponse:

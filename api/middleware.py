@@ -1,17 +1,13 @@
 """The API's way in: past sessions, CSRF and messages, which it has no use for, and with its own shape of errors."""
 
-import logging
 from collections.abc import Callable
 from typing import Final
 
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
-from api.errors import ApiError, answer_exception
-
-logger = logging.getLogger(__name__)
+from api.errors import ApiError, answer_exception, answer_failure
 
 API_PREFIXES: Final = ("/v1", "/admin-api", "/metrics")
 
@@ -41,13 +37,9 @@ class ApiMiddleware:
             return response
         except Resolver404:
             return ApiError(404, f"There is nothing at {request.path_info}.").response()
-        except (OperationalError, InterfaceError):
-            logger.exception("The database does not answer.")
-            return ApiError(503, "The database is away; try again soon.", retry_after_s=1).response()
         except Exception as error:
-            return answer_exception(error) or self._fail(request)
+            return answer_exception(error) or self._fail(request, error)
 
-    def _fail(self, request: HttpRequest) -> HttpResponse:
-        logger.exception("%s %s failed.", request.method, request.path_info)
+    def _fail(self, request: HttpRequest, error: Exception) -> HttpResponse:
         got_request_exception.send(sender=type(self), request=request)
-        return ApiError(500, "Something went wrong here; the server's log says what.").response()
+        return answer_failure(error, f"{request.method} {request.path_info}")

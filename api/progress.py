@@ -29,9 +29,9 @@ from api.scope import check_user
 from boosts.render import render_boost
 from boosts.rules import BoostPhase
 from boosts.store import read_boosts, read_boosts_of
+from engine.coalescing import process_one
 from engine.inputs import CompleteInput
 from engine.outcomes import Accepted, CompletedBefore, Rejected
-from engine.pipeline import process
 from engine.render import CompletionJson, render_completion
 from levels.render import LevelJson, render_level
 from levels.store import read_levels
@@ -133,7 +133,7 @@ class CompleteView(APIView):
         body = read_body(request._request, CompletionBody)
         check_user(caller(request).key, body.user.id)
         changes = user_changes(body.user.id, body.user, root="user.")
-        processed = process([CompleteInput(changes, key, api_key_id=caller(request).key.id)])
+        processed = process_one(CompleteInput(changes, key, api_key_id=caller(request).key.id))
         outcome = processed.outcomes[0]
         if isinstance(outcome, Rejected):
             raise rejection(outcome)

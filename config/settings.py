@@ -125,15 +125,27 @@ if not EMBEDDED:
     DATABASES = {"default": env.db_url("DATABASE_URL")}
 else:
     DATABASES = {"default": {"ENGINE": "core.embedded_backend", **EMBEDDED_POSTGRES.connection_settings()}}
+# A web process has many threads, most of which wait for others' events: they share a few connections.
+WEB_PROCESS = env.bool("WEB_PROCESS", default=False)
+DATABASE_POOL_MAX = env.int("DATABASE_POOL_MAX", default=8)
+if DATABASE_POOL_MAX < 2:
+    raise ImproperlyConfigured("DATABASE_POOL_MAX must be at least 2: events have a connection of their own.")
 DATABASES["default"] |= {
-    "CONN_MAX_AGE": None,
+    "CONN_MAX_AGE": 0 if WEB_PROCESS else None,
     "OPTIONS": {
+        **({"pool": {"min_size": 0, "max_size": DATABASE_POOL_MAX, "timeout": 5}} if WEB_PROCESS else {}),
         "server_side_binding": True,
         # Statements are prepared when they come again. PgBouncer in transaction mode before 1.21 cannot keep them: -1.
         "prepare_threshold": None if env.int("PREPARE_THRESHOLD", default=3) < 0 else env.int("PREPARE_THRESHOLD", 3),
         **DATABASES["default"].get("OPTIONS", {}),
     },
 }
+
+# How many events may wait for their turn in each web process; more are answered 503. Fewer than its threads, so that
+# some are left for everything else.
+EVENTS_WAITING_MAX = env.int("EVENTS_WAITING_MAX", default=96)
+if EVENTS_WAITING_MAX < 1:
+    raise ImproperlyConfigured("EVENTS_WAITING_MAX must be at least 1.")
 
 # --- Cache and queue -------------------------------------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="")

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Lock
+from typing import Final
 
 from django.db import connection
 
@@ -41,6 +43,7 @@ class RuleBook:
 
 
 _cached: RuleBook | None = None
+_reading: Final = Lock()
 
 
 def cached_rule_book() -> RuleBook:
@@ -66,7 +69,11 @@ def rule_book_at(revision: int) -> RuleBook:
     global _cached
     book = _cached
     if book is None or book.revision != revision:
-        book = _cached = _read_rule_book(revision)
+        # One thread reads it for all that want it.
+        with _reading:
+            book = _cached
+            if book is None or book.revision != revision:
+                book = _cached = _read_rule_book(revision)
     return book
 
 

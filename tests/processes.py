@@ -1,6 +1,7 @@
 """What tests with other processes and connections share."""
 
 import os
+import socket
 import time
 from collections.abc import Callable
 from typing import Final
@@ -19,6 +20,14 @@ def worker_environment() -> dict[str, str]:
     return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings"}
 
 
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def until(condition: Callable[[], bool]) -> None:
     """Return once the condition, which asks the database, holds. Raises AssertionError where it never does."""
     deadline = time.monotonic() + WAIT_S_MAX
@@ -35,3 +44,23 @@ def somebody_waits() -> bool:
             "WHERE datname = current_database() AND wait_event_type = 'Lock')"
         )
         return bool(cursor.fetchone()[0])
+
+
+def break_storing(of_user: str) -> None:
+    """Make the database refuse every event of a user, as a defect would that nobody foresaw."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"""
+            CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF NEW.user_id = (SELECT id FROM users_enduser WHERE external_id = '{of_user}') THEN
+                    RAISE EXCEPTION 'the moon is wrong';
+                END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON metrics_event FOR EACH ROW EXECUTE FUNCTION refuse();
+        """)
+
+
+def mend_storing() -> None:
+    """Take that back."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER IF EXISTS refuse ON metrics_event; DROP FUNCTION IF EXISTS refuse()")

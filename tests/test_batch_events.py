@@ -23,7 +23,7 @@ from engine.models import QueuedEvent
 from metrics.models import Event, MetricTotal
 from points.models import PointsAward, PointsBalance
 from tests.conftest import Api, Game, make_game
-from tests.processes import somebody_waits, until, worker_environment
+from tests.processes import break_storing, mend_storing, somebody_waits, until, worker_environment
 from users.models import EndUser
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,26 +52,6 @@ def work_all() -> int:
     while count := queue.work():
         done += count
     return done
-
-
-def break_storing(of_user: str) -> None:
-    """Make the database refuse every event of a user, as a defect would that nobody foresaw."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"""
-            CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                IF NEW.user_id = (SELECT id FROM users_enduser WHERE external_id = '{of_user}') THEN
-                    RAISE EXCEPTION 'the moon is wrong';
-                END IF;
-                RETURN NEW;
-            END $$;
-            CREATE TRIGGER refuse BEFORE INSERT ON metrics_event FOR EACH ROW EXECUTE FUNCTION refuse();
-        """)
-
-
-def mend_storing() -> None:
-    """Take that back."""
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TRIGGER IF EXISTS refuse ON metrics_event; DROP FUNCTION IF EXISTS refuse()")
 
 
 def test_a_batch_is_accepted_then_processed_like_single_events(api: Api, game: Game) -> None:

@@ -56,7 +56,7 @@ class Command(BaseCommand):
         call_command("seed_demo", stdout=self.stdout)
         port = options["port"]
         banner = BANNER.format(url=f"http://127.0.0.1:{port}", operator=OPERATOR, **_secrets())
-        commands = [web_command("127.0.0.1", port, workers=2, threads=4), *work_commands()]
+        commands = [web_command("127.0.0.1", port), *work_commands()]
         run_together(commands, port=port, when_ready=lambda: self._show(banner))
 
     def _show(self, banner: str) -> None:

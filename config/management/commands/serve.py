@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config.processes import run_together, web_command
+from config.processes import WEB_THREADS, WEB_WORKERS, run_together, web_command
 
 
 class Command(BaseCommand):
@@ -17,8 +17,8 @@ class Command(BaseCommand):
         """Take where to listen and how much of the machine to use."""
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--workers", type=int, default=2, help="processes")
-        parser.add_argument("--threads", type=int, default=4, help="threads in each process, each with a connection")
+        parser.add_argument("--workers", type=int, default=WEB_WORKERS, help="processes")
+        parser.add_argument("--threads", type=int, default=WEB_THREADS, help="requests under way in each")
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Serve."""

@@ -1,0 +1,260 @@
+"""Coalescing: the inputs that wait in one web process at the same moment share one transaction and one commit.
+
+An input that comes alone goes at once. One that fails does no harm to those beside it: they are processed once more,
+each alone, and so is it. Nor does one whose user somebody else holds locked: it is set aside until the lock is free.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Lock
+from typing import Final
+
+from django.db import InterfaceError, OperationalError, connection
+from psycopg.errors import LockNotAvailable
+
+from core.connections import release_connection
+from engine.inputs import Input
+from engine.pipeline import Processed, process
+
+TOGETHER_MAX: Final = 128
+GATHER_S_MAX: Final = 0.001
+"""How long those who wait are held up for those who were there a moment ago."""
+LOCK_MS_MAX: Final = 100
+"""How long those who came together wait for the lock of one user: more than another process's turn takes."""
+ASIDE_S_MAX: Final = 10.0
+"""How long an input waits for its user's lock in all."""
+STOP_S_MAX: Final = 8.0
+
+
+class OverloadedError(Exception):
+    """More inputs wait than can be answered soon."""
+
+
+def _taken_lock() -> Lock:
+    lock = Lock()
+    lock.acquire()
+    return lock
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """An input and the thread that waits for what becomes of it."""
+
+    given: Input
+    settled: Lock = field(default_factory=_taken_lock)
+    processed: Processed | None = None
+    error: BaseException | None = None
+    since_s: float = field(default_factory=time.monotonic)
+    is_held: bool = False
+
+    def result(self) -> Processed:
+        """Wait; return what became of the input, or raise why nothing did."""
+        self.settled.acquire()
+        if self.error is not None:
+            raise self.error
+        if self.processed is None:
+            raise RuntimeError("An input was settled without a result.")
+        return self.processed
+
+    def settle(self, processed: Processed) -> None:
+        self.processed = processed
+        self.settled.release()
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+        self.settled.release()
+
+
+class Coalescer:
+    """Processes inputs of many threads, those that wait at the same moment together.
+
+    `waiting_max` is how many may wait for their turn, apart from those whose turn it is.
+    """
+
+    def __init__(self, *, waiting_max: int) -> None:
+        self._waiting_max = waiting_max
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._aside = _Aside()
+        self._thread = threading.Thread(target=self._work, name="coalescer", daemon=True)
+        self._thread.start()
+
+    def process(self, given: Input) -> Processed:
+        """Process one input, and return what `engine.pipeline.process` would for it alone, or raise what it would.
+
+        Raises OverloadedError, and does nothing, where too many wait already.
+        """
+        if self._queue.qsize() + len(self._aside) >= self._waiting_max:
+            raise OverloadedError
+        # A thread that waits holds no connection: those who wait could have them all, and nobody be left to work.
+        release_connection()
+        waiting = _Waiting(given)
+        self._queue.put(waiting)
+        return waiting.result()
+
+    def stop(self) -> None:
+        """Process what waits, then end the threads."""
+        self._queue.put(None)
+        self._thread.join(STOP_S_MAX)
+        self._aside.stop()
+
+    def _work(self) -> None:
+        before = 1
+        while (first := self._queue.get()) is not None:
+            group = self._gather(first, before)
+            self._process(group)
+            before = len(group)
+        connection.close()
+
+    def _gather(self, first: _Waiting, expected: int) -> list[_Waiting]:
+        """Return those that wait; where fewer do than a moment ago, give the others a moment to come back.
+
+        Callers who were answered together soon ask again together: without this they would come in two halves, each of
+        which waits while the other is processed. An input that comes alone after another is not held up.
+        """
+        group, until_s = [first], time.perf_counter() + GATHER_S_MAX
+        while len(group) < TOGETHER_MAX:
+            patience_s = max(0.0, until_s - time.perf_counter()) if len(group) < expected else 0.0
+            try:
+                waiting = self._queue.get(timeout=patience_s) if patience_s else self._queue.get_nowait()
+            except Empty:
+                break
+            if waiting is None:
+                # For the next turn, which is then the last.
+                self._queue.put(None)
+                break
+            group.append(waiting)
+        return group
+
+    def _process(self, group: list[_Waiting]) -> None:
+        together = [waiting for waiting in group if not self._aside.take_held(waiting)]
+        if not together:
+            return
+        try:
+            processed = process([waiting.given for waiting in together], lock_ms_max=LOCK_MS_MAX)
+        except Exception as error:
+            self._recover(together, error)
+        else:
+            for waiting, outcome in zip(together, processed.outcomes, strict=True):
+                waiting.settle(Processed([outcome], processed.book))
+
+    def _recover(self, together: list[_Waiting], error: Exception) -> None:
+        """Give each another chance where it is sure that nothing was stored; else say what happened to all."""
+        if _is_connection_lost(error) or (len(together) == 1 and not is_held(error)):
+            for waiting in together:
+                waiting.fail(error)
+        else:
+            self._aside.take(together)
+
+
+class _Aside:
+    """Processes, each alone, inputs that could not be processed with others, in a thread of its own.
+
+    First those not tried yet, then again and again those whose user is held by somebody else.
+    """
+
+    def __init__(self) -> None:
+        self._untried: deque[_Waiting] = deque()
+        self._held: deque[_Waiting] = deque()
+        self._held_of: Counter[str] = Counter()
+        self._changed = threading.Condition()  # holds a lock that its holder may take again
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="coalescer-aside", daemon=True)
+        self._thread.start()
+
+    def __len__(self) -> int:
+        return len(self._untried) + len(self._held)
+
+    def take(self, group: list[_Waiting]) -> None:
+        """Process each of the group alone."""
+        with self._changed:
+            self._untried.extend(group)
+            self._changed.notify()
+
+    def take_held(self, waiting: _Waiting) -> bool:
+        """Take one whose user is known to be held, so that it does not hold others up; return whether it is one."""
+        with self._changed:
+            if waiting.given.user.external_id not in self._held_of:
+                return False
+            self._hold(waiting)
+            self._changed.notify()
+            return True
+
+    def stop(self) -> None:
+        """Process what waits, then end the thread."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join(STOP_S_MAX)
+
+    def _work(self) -> None:
+        while (waiting := self._next()) is not None:
+            self._process(waiting)
+        connection.close()
+
+    def _next(self) -> _Waiting | None:
+        with self._changed:
+            while not self._untried and not self._held:
+                if self._stopping:
+                    return None
+                self._changed.wait()
+            return self._untried.popleft() if self._untried else self._held.popleft()
+
+    def _process(self, waiting: _Waiting) -> None:
+        try:
+            processed = process([waiting.given], lock_ms_max=LOCK_MS_MAX)
+        except Exception as error:
+            _is_connection_lost(error)
+            if is_held(error) and time.monotonic() - waiting.since_s < ASIDE_S_MAX:
+                self._hold(waiting)
+            else:
+                self._let_go(waiting)
+                waiting.fail(error)
+        else:
+            self._let_go(waiting)
+            waiting.settle(processed)
+
+    def _hold(self, waiting: _Waiting) -> None:
+        with self._changed:
+            self._held.append(waiting)
+            self._held_of[waiting.given.user.external_id] += not waiting.is_held
+            waiting.is_held = True
+
+    def _let_go(self, waiting: _Waiting) -> None:
+        with self._changed:
+            self._held_of[waiting.given.user.external_id] -= waiting.is_held
+            self._held_of += Counter()
+
+
+def is_held(error: Exception) -> bool:
+    """Tell whether it was somebody else's lock that kept an input from being processed."""
+    return isinstance(error.__cause__, LockNotAvailable)
+
+
+def _is_connection_lost(error: Exception) -> bool:
+    """Tell whether the connection broke, so that nobody knows what was stored; let go of one that cannot be used."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    lost = connection.connection is None or connection.connection.closed
+    release_connection()
+    return bool(lost)
+
+
+_coalescer: Coalescer | None = None
+
+
+def start(*, waiting_max: int) -> Coalescer:
+    """Let `process_one` share transactions in this process from now on."""
+    global _coalescer
+    _coalescer = Coalescer(waiting_max=waiting_max)
+    return _coalescer
+
+
+def process_one(given: Input) -> Processed:
+    """Process one input of an API's call. Raises OverloadedError where too many wait already.
+
+    Where nothing was started, as in commands and background workers, it has a transaction of its own.
+    """
+    return process([given]) if _coalescer is None else _coalescer.process(given)
