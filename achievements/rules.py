@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
 
+from msgspec import Struct
+
 from metrics.rules import Total, filter_items
 from users.rules import matches
 
@@ -45,8 +47,7 @@ def digest_terms(rule: AchievementRule) -> str:
     return sha256(repr((rule.type.value, *filters, *asked)).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(Struct, frozen=True):
     """That a user completed an achievement, and when."""
 
     id: str
@@ -54,8 +55,7 @@ class Completion:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(Struct, frozen=True):
     """What an achievement looks at: totals by metric id and event filter, the streak, the user's attributes.
 
     `event_attributes` are the event's; None is no event at all, where any filter will do.

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 import uuid_utils
+from msgspec import structs
 
 from bench.errors import BenchError
 from bench.game import CATEGORIES, METRIC_KEY
@@ -36,7 +37,7 @@ def measure_decide_us() -> float:
         if not isinstance(outcome, Accepted):
             raise BenchError(f"An event was not accepted: {outcome}")
         # A live event's state holds no idempotency keys but its own.
-        state = replace(state, events={})
+        state = structs.replace(state, events={})
     return statistics.median(costs_ns) / 1000
 
 

@@ -4,8 +4,10 @@ Pure: time and ids come in as arguments, so the same function serves live events
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from achievements.rules import AchievementRule, Circumstances, Completion, completed_by, is_reached
 from boosts.rules import BoostRule, boosts_of
@@ -28,8 +30,7 @@ from streaks.rules import Streak, after_expiry, after_move, count_event, is_exte
 from users.rules import User, apply_changes, check_attribute_keys, local_date, matches
 
 
-@dataclass(frozen=True, slots=True)
-class UserState:
+class UserState(Struct, frozen=True):
     """All that the rules know of a user.
 
     `totals` has, by metric id and event filter, every total of the metrics that the inputs are of; `balances` is by
@@ -45,7 +46,7 @@ class UserState:
     balances: Mapping[str, Balance] = field(default_factory=dict)
     events: Mapping[tuple[str, str], str] = field(default_factory=dict)
     openings: frozenset[str] = frozenset()
-    streak: Streak = Streak()  # noqa: RUF009 - frozen, and nothing changes its empty amounts
+    streak: Streak = Streak()
     completions: Mapping[str, Completion] = field(default_factory=dict)
     boosts: tuple[BoostRule, ...] = ()
     key_ids: frozenset[str] = frozenset()

@@ -1,16 +1,16 @@
 """What the pipeline takes in: plain values, checked for form by the edge that made them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from points.rules import Adjustment
 from users.rules import UserChanges
 
 
-@dataclass(frozen=True, slots=True)
-class EventInput:
+class EventInput(Struct, frozen=True):
     """An event of one user. `value` is a multiple of 10^-9 below 10^15 in size.
 
     `at` is when it happened; None means once the user's lock is held. `api_key_id` is the key that sent it, checked
@@ -26,8 +26,7 @@ class EventInput:
     api_key_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IdentifyInput:
+class IdentifyInput(Struct, frozen=True):
     """A user who is made known, or changed. Where `must_exist`, an unknown one is refused."""
 
     user: UserChanges
@@ -36,8 +35,7 @@ class IdentifyInput:
     api_key_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CompleteInput:
+class CompleteInput(Struct, frozen=True):
     """A user who completed an achievement of type `api`, found by its key, as the product says."""
 
     user: UserChanges
@@ -46,8 +44,7 @@ class CompleteInput:
     api_key_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BackdateInput:
+class BackdateInput(Struct, frozen=True):
     """A known user who is looked at for an achievement that was activated: completed quietly if they qualify."""
 
     user: UserChanges
@@ -56,8 +53,7 @@ class BackdateInput:
     api_key_id: None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OpeningInput:
+class OpeningInput(Struct, frozen=True):
     """What a known user had done of a metric before Pointsmith counted: moves its total, once, and fires nothing."""
 
     user: UserChanges
@@ -67,8 +63,7 @@ class OpeningInput:
     api_key_id: None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AdjustInput:
+class AdjustInput(Struct, frozen=True):
     """Points that an operator gives a known user in a points system, or takes."""
 
     user: UserChanges

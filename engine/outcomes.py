@@ -1,9 +1,10 @@
 """What the pipeline made of an input: the API's answers (and later the webhooks) are rendered from this alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from achievements.rules import Completion
 from core.refusal import RefusalReason
@@ -14,8 +15,7 @@ from streaks.rules import Streak
 from users.rules import User
 
 
-@dataclass(frozen=True, slots=True)
-class EventRecord:
+class EventRecord(Struct, frozen=True):
     """An event as it is stored, and the user's total after it."""
 
     id: str
@@ -28,8 +28,7 @@ class EventRecord:
     kind: str = REPORTED
 
 
-@dataclass(frozen=True, slots=True)
-class AwardRecord:
+class AwardRecord(Struct, frozen=True):
     """A line of the ledger as it is stored."""
 
     id: str
@@ -38,8 +37,7 @@ class AwardRecord:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The input took effect; `event` is None where there was none.
 
     `extended` is whether it extended the streak, `lost_streak` how long one was that ended with it; `completions` are
@@ -59,8 +57,7 @@ class Accepted:
     levels: Mapping[str, LevelChange] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(Struct, frozen=True):
     """The event's idempotency key was used before: nothing changed."""
 
     event_id: str
@@ -70,15 +67,13 @@ class Replayed:
     idempotency_key: str
 
 
-@dataclass(frozen=True, slots=True)
-class CompletedBefore:
+class CompletedBefore(Struct, frozen=True):
     """The achievement was completed by an earlier input: nothing changed."""
 
     completion: Completion
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """The rules refused the input: nothing changed. `message` is one sentence for whoever sent it."""
 
     reason: RefusalReason

@@ -10,7 +10,7 @@ import logging
 import traceback
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -112,7 +112,7 @@ class StoredInput(Struct, omit_defaults=True):
     user_attributes: dict[str, str | None] | UnsetType = UNSET
 
 
-_USER_FIELDS: Final = tuple(each.name for each in fields(UserChanges) if each.name not in ("external_id", "attributes"))
+_USER_FIELDS: Final = tuple(each for each in UserChanges.__struct_fields__ if each not in ("external_id", "attributes"))
 _decoder = msgspec.json.Decoder(StoredInput)
 
 

@@ -8,6 +8,8 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from functools import lru_cache
 from typing import Final
 
+from msgspec import Struct
+
 DECIMAL_PLACES: Final = 9
 VALUE_LIMIT: Final = 10**15
 NO_FILTER: Final = ""
@@ -30,8 +32,7 @@ class MetricRule:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(Struct, frozen=True):
     """A user's sum over the matching events, its highest value ever (from 0), and when the newest of them happened."""
 
     total: Decimal = Decimal(0)

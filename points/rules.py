@@ -8,6 +8,8 @@ from enum import StrEnum
 from math import prod
 from typing import Final
 
+from msgspec import Struct
+
 from core.refusal import Refusal, RefusalReason
 from metrics.rules import EXACT, Total
 
@@ -76,16 +78,14 @@ class TriggerRule:
     achievement_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(Struct, frozen=True):
     """What a user holds in a system, and the number of the ledger's last line."""
 
     total: int = 0
     seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(Struct, frozen=True):
     """A trigger that fires, `times` over."""
 
     trigger: TriggerRule
@@ -101,8 +101,7 @@ class Adjustment:
     operator: str
 
 
-@dataclass(frozen=True, slots=True)
-class Award:
+class Award(Struct, frozen=True):
     """A line for the ledger: `awarded` points, and the `total` that the user then holds.
 
     It was a trigger's or an operator's, who says why in `adjustment`.

@@ -1,11 +1,15 @@
 """How streaks grow and end: pure, whole days of the user's own calendar, so that no clock change can matter."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from metrics.rules import EXACT
 
@@ -36,8 +40,7 @@ Amounts = Mapping[str, Mapping[date, Decimal]]
 """What a user did in a period, by metric id and the period's first day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Streak:
+class Streak(Struct, frozen=True):
     """A user's streak. `period` is the first day of the last period that counted, `extended` when it did.
 
     `length` 0 is no streak: then `started`, `period` and `extended` are None.
@@ -48,7 +51,7 @@ class Streak:
     started: date | None = None
     period: date | None = None
     extended: datetime | None = None
-    amounts: Amounts = field(default_factory=dict)
+    amounts: Amounts = msgspec.field(default_factory=dict)
 
     @property
     def expires(self) -> date | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from achievements.models import Achievement, Completion
 from achievements.rules import AchievementRule, AchievementType, Circumstances, completed_by, find_cycle
@@ -494,7 +495,7 @@ def test_the_same_inputs_in_any_batches_leave_the_same_ledger_levels_streaks_and
     at, sent = datetime(2026, 2, 26, 22, 30, tzinfo=UTC), []
     for hours, each in timed:
         at += timedelta(hours=hours)
-        sent.append(replace(each, at=at))
+        sent.append(structs.replace(each, at=at))
     borders = sorted({0, len(sent), *(cut for cut in cuts if cut < len(sent))})
     with undone():
         set_up(game, frequency=frequency, needed=needed, blocks=blocks)

@@ -1,12 +1,14 @@
 """Who a user is after an update: pure."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from core.refusal import Refusal, RefusalReason
 
@@ -20,8 +22,7 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class UserChanges:
+class UserChanges(Struct, frozen=True):
     """What an input says of its user: only the fields given change, null clears one."""
 
     external_id: str
@@ -34,8 +35,7 @@ class UserChanges:
     attributes: Mapping[str, str | None] | Unset = UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """A user's fields. `id` is Pointsmith's own, `external_id` the product's."""
 
     id: str
@@ -65,7 +65,7 @@ def apply_changes(user: User, changes: UserChanges, known_attributes: Collection
     if all(getattr(user, field) == value for field, value in given.items()):
         _check_subscription(user, changes)
         return user
-    changed = replace(user, **given, updated=at)  # type: ignore[arg-type] # the fields of both classes are the same
+    changed = replace(user, **given, updated=at)
     _check_subscription(changed, changes)
     _check_sign_up(changed, changes, at)
     return changed
