@@ -112,6 +112,18 @@ CHECKS: Final = (
         """,
     ),
     Check(
+        "Every adjustment moved at most what was asked for, and one that reverses another asked for the opposite.",
+        """
+        SELECT format('award %s: asked %s, moved %s, reverses %s', a.id, r.points, a.awarded, b.awarded)
+        FROM points_adjustmentrequest r
+        JOIN points_pointsaward a ON a.id = r.adjustment_id
+        LEFT JOIN points_pointsaward b ON b.id = r.reverses_id
+        WHERE sign(a.awarded) <> sign(r.points) OR abs(a.awarded) > abs(r.points)
+           OR (b.id IS NOT NULL AND (r.points <> -b.awarded OR b.seq >= a.seq
+                                     OR (a.user_id, a.system_id) <> (b.user_id, b.system_id)))
+        """,
+    ),
+    Check(
         "Every running streak is as long as the last period in its history says.",
         """
         SELECT format('user %s: streak %s since %s, by its history %s', u.external_id, s.length, s.started, p.length)

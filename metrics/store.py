@@ -6,11 +6,12 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from django.db import connection
 from django.db.models import QuerySet
 
 from core.models import ConfigurationStatus
-from metrics.models import Metric, MetricTotal
-from metrics.rules import NO_FILTER, MetricRule
+from metrics.models import Event, Metric, MetricTotal
+from metrics.rules import NO_FILTER, MetricRule, Total
 from users.models import EndUser
 
 # LIMIT keeps the planner from turning this into a join, for which it would read all keys of a user: it does not know
@@ -89,6 +90,16 @@ ON CONFLICT (user_id, metric_id, day) DO UPDATE SET change = metrics_metricday.c
 """
 
 
+_PEAKS: Final = """
+SELECT coalesce(sum(value) FILTER (WHERE at < %(at)s), 0), greatest(0, max(running) FILTER (WHERE at < %(at)s)),
+       coalesce(sum(value), 0), greatest(0, max(running))
+FROM (
+    SELECT value, at, sum(value) OVER (ORDER BY at, id) AS running FROM metrics_event
+    WHERE user_id = %(user)s AND metric_id = %(metric)s AND at <= %(at)s AND attributes @> %(attributes)s::jsonb
+) AS matching
+"""
+
+
 class StoredEventRow(msgspec.Struct, frozen=True):
     """An event found by its idempotency key."""
 
@@ -156,3 +167,15 @@ def read_totals(user: EndUser) -> dict[UUID, Decimal]:
     """Return a user's totals by the metric's id."""
     totals = MetricTotal.objects.filter(user_id=user.id, filter=NO_FILTER)
     return dict(totals.values_list("metric_id", "total"))
+
+
+def read_totals_around(event: Event, filter_: str) -> tuple[Total, Total]:
+    """Return the user's total of the event's metric just before the event and with it, over what matches the filter.
+
+    From the events themselves, since totals are kept only as they are now: as LOAD_TOTALS computes one, up to then.
+    """
+    given = {"user": event.user_id, "metric": event.metric_id, "at": event.at, "attributes": filter_ or "{}"}
+    with connection.cursor() as cursor:
+        cursor.execute(_PEAKS, given)
+        before, peak_before, after, peak_after = cursor.fetchone()
+    return Total(before, peak_before), Total(after, peak_after, event.at)

@@ -314,6 +314,34 @@ class PointsAdjustment(models.Model):
         return f"{self.reason} ({self.operator})"
 
 
+class AdjustmentRequest(models.Model):
+    """What an operator asked for in the admin, beside the adjustment that came of it.
+
+    A form has a token, and its second sending finds the first: nothing moves twice. An adjustment is reversed at most
+    once, by another one. Imports have no requests.
+    """
+
+    token = models.UUIDField(primary_key=True, editable=False)
+    adjustment = models.OneToOneField(PointsAdjustment, on_delete=models.PROTECT, related_name="request")
+    points = models.BigIntegerField(help_text="What was asked for: more than moved where that was clamped.")
+    reverses = models.OneToOneField(PointsAdjustment, on_delete=models.PROTECT, null=True, related_name="reversal")
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=~Q(points=0) & Q(points__range=(-POINTS_LIMIT, POINTS_LIMIT)),
+                name="points_adjustmentrequest_points_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(reverses__isnull=True) | ~Q(adjustment=models.F("reverses")),
+                name="points_adjustmentrequest_reverses_another",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.points:+d}"
+
+
 class PointsBalance(models.Model):
     """What a user holds in a system: always the fold of the ledger. No index but the key, so that updates stay HOT."""
 

@@ -110,8 +110,8 @@ def facts_of(record: AwardRecord, before: UserState, after: UserState, sent: Inp
     if trigger is not None:
         points = trigger.points
     if trigger is not None and trigger.cause == "metric":
-        peaks = (state.totals["lessons"][trigger.event_filter].peak for state in (before, after))
-        times = crossing_of(*peaks, trigger.threshold).times
+        low, high = (state.totals["lessons"][trigger.event_filter].peak for state in (before, after))
+        times = crossing_of(low, high, trigger.threshold).times
     return Facts(
         award.awarded,
         award.total,
