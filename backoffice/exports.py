@@ -76,11 +76,19 @@ class _OfUsers(Resource):
         raise NotImplementedError
 
     def stream(self, users: QuerySet[EndUser]) -> Iterator[list[str]]:
-        """Yield the header and the rows, which come from the database as they are asked for."""
+        """Yield the header and the rows of these users, which come from the database as they are asked for."""
+        return self.stream_rows(self.rows_of(users))
+
+    def stream_rows(self, rows: QuerySet[Any]) -> Iterator[list[str]]:
+        """Yield the header and these rows, in the order that `arranged` gives them."""
         fields = self.get_export_fields()
         yield self.get_export_headers()
-        for row in self.iter_queryset(self.rows_of(users)):
+        for row in self.iter_queryset(self.arranged(rows)):
             yield [self.export_field(field, row) for field in fields]
+
+    def arranged(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows in their order, with all that a line needs."""
+        return rows
 
 
 class UserResource(_OfUsers):
@@ -166,9 +174,12 @@ class LedgerResource(_OfUsers):
         return iso_instant(award.created)
 
     def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[PointsAward]:
-        """Return the lines, each ledger in its order."""
-        awards = PointsAward.objects.filter(user__in=_unordered(users))
-        return awards.select_related("user", "system", "adjustment").order_by("user_id", "system_id", "seq")
+        """Return the lines."""
+        return PointsAward.objects.filter(user__in=_unordered(users))
+
+    def arranged(self, rows: QuerySet[PointsAward]) -> QuerySet[PointsAward]:
+        """Return each ledger in its order."""
+        return rows.select_related("user", "system", "adjustment").order_by("user_id", "system_id", "seq")
 
 
 def _unordered(users: QuerySet[EndUser]) -> QuerySet[EndUser]:

@@ -1,194 +1,231 @@
-"""What a user's page shows: balances with levels, the streak, achievements, totals, and the ledger page by page."""
+"""A user's ledger in the admin: filtered, page by page from a line on, and as a file."""
 
-from collections import defaultdict
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, TypedDict
-from uuid import UUID
+from urllib.parse import urlencode
 
+from django import forms
+from django.db.models import Q, QuerySet
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
-from django.utils.timezone import localtime
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from achievements.models import Achievement, Completion
-from core.images import local_badge_url
+from backoffice.user_cards import Table, decimal_text, moment
 from core.json import plain_number
-from core.models import ConfigurationStatus
-from levels.models import Level
-from levels.store import level_at
-from metrics.models import MetricTotal
-from metrics.rules import NO_FILTER
 from points.models import AwardCause, PointsAward, PointsBalance, PointsSystem
 from points.store import applied_boosts
-from streaks.rules import Frequency
-from streaks.store import read_streaks
 from users.models import EndUser
 
 PAGE_LENGTH: Final = 25
-_NAMED_BY_LINES: Final = ("trigger__metric", "trigger__achievement", "event__metric")
+LINK: Final = "text-primary-600 dark:text-primary-500"
+_NAMED_BY_LINES: Final = ("system", "adjustment", "trigger__metric", "trigger__achievement", "event__metric")
 
 
-class SystemCard(TypedDict):
-    """What a user holds in a points system."""
+class DayInput(UnfoldAdminTextInputWidget):
+    """Asks for a day, with the browser's own calendar."""
 
-    system: PointsSystem
-    badge_url: str | None
-    total: str
-    maximum: str
-    awards: str
-    percent: int | None
-    level: Level | None
-    level_badge_url: str | None
-    next_level: str
-    chosen: bool
+    input_type = "date"
 
 
-class StreakCard(TypedDict):
-    """A user's streak; `until` is the last day on which it can be extended."""
+class LedgerFilterForm(forms.Form):
+    """What of a ledger to show, as the page's address says it. Days are UTC's, as the ledger's times are."""
 
-    length: int
-    unit: str
-    started: date | None
-    until: date | None
+    cause = forms.ChoiceField(
+        label="Cause",
+        required=False,
+        choices=[("", "All causes"), *AwardCause.choices],
+        widget=UnfoldAdminSelectWidget(),
+    )
+    since = forms.DateField(label="From (UTC)", required=False, widget=DayInput())
+    until = forms.DateField(label="To (UTC)", required=False, widget=DayInput())
+    before = forms.UUIDField(required=False, widget=forms.HiddenInput())
+    after = forms.UUIDField(required=False, widget=forms.HiddenInput())
+    field_order = ("system", "cause", "since", "until")
+
+    def __init__(self, systems: Mapping[str, PointsSystem], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.systems = systems
+        named = [(key, system.name) for key, system in systems.items()]
+        self.fields["system"] = forms.ChoiceField(
+            label="Points system",
+            required=False,
+            choices=[("", "All points systems"), *named],
+            widget=UnfoldAdminSelectWidget(),
+        )
+        self.order_fields(self.field_order)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a range that ends before it begins."""
+        data = super().clean() or {}
+        since, until = data.get("since"), data.get("until")
+        if since and until and until < since:
+            self.add_error("until", "To must not be before From.")
+        return data
 
 
-class Medal(TypedDict):
-    """An achievement that a user completed."""
+@dataclass(frozen=True, slots=True)
+class LedgerFilter:
+    """A valid filter. `before` and `after` are lines that the page is next to."""
 
-    achievement: Achievement
-    badge_url: str | None
-    at: datetime
-
-
-class Table(TypedDict):
-    """A table for unfold's template."""
-
-    headers: list[str]
-    rows: list[list[Any]]
+    system: PointsSystem | None
+    cause: str
+    since: datetime | None
+    until: datetime | None
+    before: Any
+    after: Any
+    address: Mapping[str, str]
 
 
 class LedgerPage(TypedDict):
-    """A page of the ledger, the newest lines first; `older` and `is_newest` say where to go from here."""
+    """A page of the ledger, the newest lines first; `older` and `newer` are the addresses of the pages beside it."""
 
-    system: PointsSystem
+    title: str
     table: Table
-    older: int | None
-    is_newest: bool
+    older: str
+    newer: str
+    export: str
+    is_filtered: bool
 
 
-def system_cards(user: EndUser, *, chosen: str) -> list[SystemCard]:
-    """Return a card for each points system in which the user has a balance; one is chosen, by key or else the first."""
-    balances = list(PointsBalance.objects.filter(user_id=user.id).select_related("system").order_by("system_id"))
-    keys = [balance.system.key for balance in balances]
-    chosen = chosen if chosen in keys else keys[0] if keys else ""
-    levels = _levels_of({balance.system_id for balance in balances})
-    return [
-        _card(balance, levels.get(balance.system_id, []), is_chosen=balance.system.key == chosen)
-        for balance in balances
-    ]
+def systems_of(user: EndUser) -> dict[str, PointsSystem]:
+    """Return the systems that the user has a balance in, by what the address calls them: the key, if it says which.
+
+    An archived system may have the key of another one.
+    """
+    balances = PointsBalance.objects.filter(user_id=user.id).select_related("system").order_by("system_id")
+    systems = [balance.system for balance in balances]
+    keys = [system.key for system in systems]
+    return {system.key if keys.count(system.key) == 1 else str(system.id): system for system in systems}
 
 
-def _levels_of(system_ids: set[UUID]) -> dict[UUID, list[Level]]:
-    """Return the active levels of each system, the lowest first."""
-    active = Level.objects.filter(system_id__in=system_ids, status=ConfigurationStatus.ACTIVE).order_by("points")
-    levels: dict[UUID, list[Level]] = defaultdict(list)
-    for level in active:
-        levels[level.system_id].append(level)
-    return levels
-
-
-def _card(balance: PointsBalance, levels: list[Level], *, is_chosen: bool) -> SystemCard:
-    system, level = balance.system, level_at(levels, balance.total)
-    return {
-        "system": system,
-        "badge_url": local_badge_url(system.badge, system.badge_url),
-        "total": f"{balance.total:,}",
-        "maximum": f"{system.max_points:,}" if system.max_points else "",
-        "awards": "1 line" if balance.seq == 1 else f"{balance.seq:,} lines",
-        "percent": min(100, 100 * balance.total // system.max_points) if system.max_points else None,
-        "level": level,
-        "level_badge_url": local_badge_url(level.badge, level.badge_url) if level else None,
-        "next_level": next((f"{each} from {each.points:,}" for each in levels if each.points > balance.total), ""),
-        "chosen": is_chosen,
-    }
-
-
-def streak_card(user: EndUser, now: datetime) -> StreakCard | None:
-    """Return the user's streak as it is `now` where they are; None where they have none."""
-    streak = read_streaks([user], now).get(user.external_id)
-    if streak is None or not streak.length:
-        return None
-    unit = {Frequency.DAILY: "day", Frequency.WEEKLY: "week", Frequency.MONTHLY: "month"}[streak.frequency]
-    return {"length": streak.length, "unit": unit, "started": streak.started, "until": streak.expires}
-
-
-def medals(user: EndUser) -> list[Medal]:
-    """Return what the user completed, the newest first."""
-    completions = Completion.objects.filter(user_id=user.id).select_related("achievement").order_by("-at", "-id")
-    return [
-        {
-            "achievement": each.achievement,
-            "badge_url": local_badge_url(each.achievement.badge, each.achievement.badge_url),
-            "at": each.at,
-        }
-        for each in completions
-    ]
-
-
-def metric_rows(user: EndUser) -> Table:
-    """Return the user's totals, the metric set up first at the top."""
-    totals = (
-        MetricTotal.objects.filter(user_id=user.id, filter=NO_FILTER, at__isnull=False)
-        .select_related("metric")
-        .order_by("metric_id")
+def filter_of(form: LedgerFilterForm) -> LedgerFilter:
+    """Return what the form asks for; of one with an error nothing is left out."""
+    data: dict[str, Any] = form.cleaned_data if form.is_valid() else {}
+    since, until = data.get("since"), data.get("until")
+    given = {name: str(data[name]) for name in ("system", "cause", "since", "until") if data.get(name)}
+    return LedgerFilter(
+        system=form.systems.get(data.get("system") or ""),
+        cause=data.get("cause") or "",
+        since=datetime.combine(since, time(), UTC) if since else None,
+        until=datetime.combine(until, time(), UTC) + timedelta(days=1) if until else None,
+        before=data.get("before"),
+        after=data.get("after"),
+        address=given,
     )
-    rows = [
-        [
-            total.metric.name,
-            f"{plain_number(total.total):,}",
-            f"{plain_number(total.peak):,}",
-            total.metric.units,
-            _moment(total.at),
-        ]
-        for total in totals
-    ]
-    return {"headers": ["Metric", "Total", "Highest ever", "Unit", "Last event (UTC)"], "rows": rows}
 
 
-def ledger_page(user: EndUser, system: PointsSystem, *, before: str) -> LedgerPage:
-    """Return the lines below number `before`, or the newest: found by their number, however long the ledger is."""
-    lines = PointsAward.objects.filter(user=user, system=system).order_by("-seq")
-    if before.isdecimal():
-        lines = lines.filter(seq__lt=min(int(before), 2**63 - 1))
-    page = list(lines.select_related("adjustment").prefetch_related(*_NAMED_BY_LINES)[: PAGE_LENGTH + 1])
-    shown = page[:PAGE_LENGTH]
+def lines_of(user: EndUser, asked: LedgerFilter) -> QuerySet[PointsAward]:
+    """Return the lines that pass the filter, in no order."""
+    conditions = Q(user=user)
+    if asked.system is not None:
+        conditions &= Q(system=asked.system)
+    if asked.cause:
+        conditions &= Q(cause=asked.cause)
+    if asked.since is not None:
+        conditions &= Q(created__gte=asked.since)
+    if asked.until is not None:
+        conditions &= Q(created__lt=asked.until)
+    return PointsAward.objects.filter(conditions)
+
+
+def ledger_page(user: EndUser, asked: LedgerFilter) -> LedgerPage:
+    """Return the page of the ledger that is asked for, found by the line next to it and not by counting lines."""
+    lines = lines_of(user, asked)
+    mark = PointsAward.objects.filter(user=user, id=asked.after or asked.before).first()
+    goes_back = bool(asked.after) and mark is not None
+    if mark is not None:
+        lines = lines.filter(_beside(mark, asked, newer=goes_back))
+    found = list(
+        lines.order_by(*_order(asked, newest_first=not goes_back)).values_list("id", flat=True)[: PAGE_LENGTH + 1]
+    )
+    ids = found[:PAGE_LENGTH][:: -1 if goes_back else 1]
+    has_more = len(found) > PAGE_LENGTH
+    shown = _in_order(ids)
+    older = has_more if not goes_back else True
+    newer = has_more if goes_back else mark is not None
+    query = urlencode(asked.address)
+    export = reverse("admin:users_enduser_ledger", args=(user.id,))
     return {
-        "system": system,
-        "table": {
-            "headers": ["#", "When (UTC)", "Why", "Event", "Points", "Balance"],
-            "rows": [_line(each) for each in shown],
-        },
-        "older": shown[-1].seq if len(page) > PAGE_LENGTH else None,
-        "is_newest": not before.isdecimal(),
+        "title": f"{asked.system.name} ledger" if asked.system else "Ledger",
+        "table": _table(user, shown, is_of_one=asked.system is not None),
+        "older": _address(asked, before=shown[-1]) if older and shown else "",
+        "newer": _address(asked, after=shown[0]) if newer and shown else "",
+        "export": f"{export}?{query}" if query else export,
+        "is_filtered": bool(asked.address),
     }
 
 
-def _line(award: PointsAward) -> list[Any]:
+def _order(asked: LedgerFilter, *, newest_first: bool) -> list[str]:
+    """Return the order of lines: by their number in a system; of several systems by time."""
+    names = ["seq"] if asked.system else ["created", "seq", "id"]
+    return [f"-{name}" for name in names] if newest_first else names
+
+
+def _beside(mark: PointsAward, asked: LedgerFilter, *, newer: bool) -> Q:
+    """Return the condition for the lines on one side of `mark`, in the order above."""
+    side = "gt" if newer else "lt"
+    if asked.system:
+        return Q(**{f"seq__{side}": mark.seq})
+    same_time = Q(created=mark.created)
+    return (
+        Q(**{f"created__{side}": mark.created})
+        | same_time & Q(**{f"seq__{side}": mark.seq})
+        | same_time & Q(seq=mark.seq, **{f"id__{side}": mark.id})
+    )
+
+
+def _in_order(ids: Sequence[Any]) -> list[PointsAward]:
+    """Return these lines with all that names them: looked up for the few alone, whatever the order cost."""
+    lines = PointsAward.objects.select_related(*_NAMED_BY_LINES).in_bulk(ids)
+    return [lines[id_] for id_ in ids]
+
+
+def _address(asked: LedgerFilter, **beside: PointsAward) -> str:
+    places = {name: str(award.id) for name, award in beside.items()}
+    return f"?{urlencode({**asked.address, **places})}#ledger"
+
+
+def _table(user: EndUser, lines: Sequence[PointsAward], *, is_of_one: bool) -> Table:
+    headers = ["#", "When (UTC)", *([] if is_of_one else ["System"]), "Why", "Event", "Points", "Balance", "Explained"]
+    rows = []
+    for award in lines:
+        system = [] if is_of_one else [award.system.name]
+        rows.append(
+            [
+                f"{award.seq:,}",
+                moment(award.created),
+                *system,
+                why(award),
+                _event(award),
+                points_text(award),
+                f"{award.total:,}",
+                _explained(user, award),
+            ]
+        )
+    return {"headers": headers, "rows": rows}
+
+
+def points_text(award: PointsAward) -> str:
+    """Return what moved, green or red."""
     colour = "text-green-700 dark:text-green-400" if award.awarded > 0 else "text-red-700 dark:text-red-400"
-    points = format_html("<span class='font-semibold {}'>{}</span>", colour, f"{award.awarded:+,}")
-    return [award.seq, _moment(award.created), _why(award), _event(award), points, f"{award.total:,}"]
+    return format_html("<span class='font-semibold {}'>{}</span>", colour, f"{award.awarded:+,}")
 
 
-def _why(award: PointsAward) -> str:
+def why(award: PointsAward) -> str:
+    """Return why points moved, in a line or two."""
     if award.cause == AwardCause.ADJUSTMENT:
-        by, why = award.adjustment.operator, award.adjustment.reason
-        return format_html("Adjustment: {}<br><span class='text-xs'>by {}</span>", why, by)
+        by, reason = award.adjustment.operator, award.adjustment.reason
+        return format_html("<span>Adjustment: {}<br><span class='text-xs'>by {}</span></span>", reason, by)
     if award.trigger is None:
         return award.get_cause_display()
     page = reverse("admin:points_pointstrigger_change", args=(award.trigger_id,))
-    why = format_html("<a class='text-primary-600 dark:text-primary-500' href='{}'>{}</a>", page, award.trigger)
+    trigger = format_html("<a class='{}' href='{}'>{}</a>", LINK, page, award.trigger)
     boosts = format_html_join(", ", "{} x{}", _boosts_of(award))
-    return format_html("{}<br><span class='text-xs'>boosted by {}</span>", why, boosts) if boosts else why
+    if not boosts:
+        return trigger
+    return format_html("<span>{}<br><span class='text-xs'>boosted by {}</span></span>", trigger, boosts)
 
 
 def _boosts_of(award: PointsAward) -> list[tuple[str, Any]]:
@@ -197,8 +234,15 @@ def _boosts_of(award: PointsAward) -> list[tuple[str, Any]]:
 
 def _event(award: PointsAward) -> str:
     event = award.event
-    return "" if event is None else f"{plain_number(event.value):+,} {event.metric.name}"
+    return "" if event is None else f"{'+' if event.value > 0 else ''}{decimal_text(event.value)} {event.metric.name}"
 
 
-def _moment(at: Any) -> str:
-    return date_format(localtime(at), "Y-m-d H:i:s")
+def award_address(user_id: Any, award_id: Any) -> str:
+    """Return the address at which an award is explained: it never changes."""
+    return reverse("admin:users_enduser_award", args=(user_id, award_id))
+
+
+def _explained(user: EndUser, award: PointsAward) -> str:
+    label = f"Explain line {award.seq:,}: {award.awarded:+,} {award.system.name}"
+    link = "<a class='font-medium {}' href='{}' aria-label='{}'>Explain</a>"
+    return format_html(link, LINK, award_address(user.id, award.id), label)

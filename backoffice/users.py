@@ -1,9 +1,15 @@
-"""A user's page: who they are, what they hold and why."""
+"""The product's users in the admin: the list, a user's page, their awards explained, and adjusting their points."""
 
-from typing import Any
+from typing import Any, Final
 
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import EmptyPage
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import Truncator
@@ -11,28 +17,62 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from backoffice.exports import StreamedExportMixin
-from backoffice.ledger import ledger_page, medals, metric_rows, streak_card, system_cards
+from backoffice.adjusting import (
+    MAY_ADJUST,
+    AdjustForm,
+    ReverseForm,
+    given_values,
+    preview_of,
+    reversal_reason,
+    said_of,
+    token_of,
+)
+from backoffice.award_facts import award_facts, find_award
+from backoffice.award_words import context_of
+from backoffice.exports import LedgerResource, StreamedExportMixin
+from backoffice.ledger import LedgerFilterForm, award_address, filter_of, ledger_page, lines_of, systems_of
+from backoffice.user_cards import attribute_lines, medals, metric_table, profile_lines, streak_card, system_cards
+from backoffice.user_search import FOUND_MAX, find_users
+from core.csv import csv_response
+from core.refusal import Refusal
+from engine.adjustments import Adjusted, adjust_points, reversal_problem
+from points.models import AwardCause, PointsAward, PointsSystem
 from users.models import EndUser
+
+PAGES_MAX: Final = 100
+"""How many pages of the list there are: the newest users. Others are searched for, which stays quick."""
+
+
+class FirstPages(InfinitePaginator):
+    """The first pages of a list that is too long to count, or to skip through."""
+
+    def validate_number(self, number: Any) -> int:
+        """Refuse what lies further back, as what does not exist."""
+        page: int = super().validate_number(number)
+        if page > PAGES_MAX:
+            raise EmptyPage
+        return page
 
 
 class EndUserAdmin(StreamedExportMixin, ModelAdmin):
-    """The product's users. The product changes them, through the API; operators look."""
+    """The product's users. The product changes them, through the API; operators look, and adjust points."""
 
+    empty_hint = "Users appear here when the product first reports an event of theirs, or when they are imported."
     list_display = ("shown_id", "name", "email", "tz", "created")
-    search_fields = ("external_id",)
-    search_help_text = "Search by the beginning of the user's ID"
+    # What has an index, so that sorting a million users takes no longer than sorting fifty.
+    sortable_by = ("shown_id",)
+    search_fields = ("external_id", "email", "name")
+    search_help_text = f"By the beginning of the ID, email or name: the first {FOUND_MAX} of each are found"
     # Ids are in time order: the newest users first, without an index of its own on when they were created.
     ordering = ("-id",)
     list_per_page = 50
     # Counting a million users takes longer than showing fifty.
-    paginator = InfinitePaginator
+    paginator = FirstPages
     show_full_result_count = False
-    fieldsets = (
-        (None, {"fields": ("external_id", "name", "email", "tz", "subscribe_to_emails", "sign_up_date")}),
-        ("More", {"fields": ("attributes", "device_tokens", "control", "created", "updated")}),
-    )
     change_form_outer_before_template = "backoffice/user.html"
+
+    class Media:
+        css = {"all": ("backoffice/user.css",)}
 
     @display(description="ID", ordering="external_id")
     def shown_id(self, user: EndUser) -> str:
@@ -42,29 +82,158 @@ class EndUserAdmin(StreamedExportMixin, ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[EndUser], search_term: str
     ) -> tuple[QuerySet[EndUser], bool]:
-        """Find by the beginning of the id, which its index serves."""
-        return (queryset.filter(external_id__startswith=search_term) if search_term else queryset), False
+        """Find by the beginning of the ID, email or name; all of them where they are to be exported."""
+        if not search_term:
+            return queryset, False
+        is_export = request.path == reverse("admin:users_enduser_export")
+        return find_users(queryset, search_term, all_=is_export), False
 
+    # --- A user's page -----------------------------------------------------------------------------------------------
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show what the user holds and did, and a page of the ledger, before the profile."""
+        """Show who the user is, what they hold and did, and a page of the ledger."""
         user = self.get_object(request, object_id)
-        context = {} if user is None else self._points_of(request, user)
+        context = {} if user is None else self._page_of(request, user)
         response: HttpResponse = super().change_view(request, object_id, form_url, (extra_context or {}) | context)
         return response
 
-    def _points_of(self, request: HttpRequest, user: EndUser) -> dict[str, Any]:
-        cards = system_cards(user, chosen=request.GET.get("system", ""))
-        chosen = next((card["system"] for card in cards if card["chosen"]), None)
+    def _page_of(self, request: HttpRequest, user: EndUser) -> dict[str, Any]:
+        form = LedgerFilterForm(systems_of(user), request.GET)
+        asked, now = filter_of(form), timezone.now()
+        streak = streak_card(user, now)
+        done, waiting = medals(user, streak["length"])
         return {
-            "system_cards": cards,
-            "streak": streak_card(user, timezone.now()),
-            "medals": medals(user),
-            "metric_table": metric_rows(user),
-            "ledger": ledger_page(user, chosen, before=request.GET.get("before", "")) if chosen else None,
+            "title": user.name or user.external_id,
+            "subtitle": None,
+            "end_user": user,
+            "profile": profile_lines(user, now),
+            "attributes": attribute_lines(user),
+            "system_cards": system_cards(user, chosen=asked.system.id if asked.system else None),
+            "streak": streak,
+            "medals": done,
+            "open_medals": waiting,
+            "metric_table": metric_table(user),
+            "ledger_form": form,
+            "ledger": ledger_page(user, asked),
+            "may_adjust": request.user.has_perm(MAY_ADJUST),
         }
 
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Show no fields of a user: the page says them in words."""
+        return () if obj else super().get_fieldsets(request, obj)
+
+    # --- Pages below it ----------------------------------------------------------------------------------------------
+    def get_urls(self) -> list[URLPattern]:
+        """Add the explanations of awards, the ledger as a file, and adjusting."""
+        view = self.admin_site.admin_view
+        award = "<uuid:object_id>/awards/<uuid:award_id>/"
+        return [
+            path("<uuid:object_id>/ledger/", view(self._ledger), name="users_enduser_ledger"),
+            path(award, view(self._award), name="users_enduser_award"),
+            path("<uuid:object_id>/adjust/", view(self._adjust), name="users_enduser_adjust"),
+            path(f"{award}reverse/", view(self._reverse), name="users_enduser_reverse"),
+            *super().get_urls(),
+        ]
+
+    def _ledger(self, request: HttpRequest, object_id: Any) -> HttpResponseBase:
+        """Answer with the lines that the filter in the address lets through, as a file."""
+        user = self._find(request, object_id)
+        form = LedgerFilterForm(systems_of(user), request.GET)
+        if not form.is_valid():
+            return HttpResponseRedirect(f"{_page_address(user)}?{request.GET.urlencode()}#ledger")
+        lines = lines_of(user, filter_of(form))
+        return csv_response(LedgerResource().stream_rows(lines), f"ledger-{timezone.now():%Y-%m-%d}.csv")
+
+    def _award(self, request: HttpRequest, object_id: Any, award_id: Any) -> HttpResponse:
+        """Explain an award."""
+        user, award = self._find_award(request, object_id, award_id)
+        context = context_of(award_facts(award))
+        is_adjustment = award.cause == AwardCause.ADJUSTMENT and request.user.has_perm(MAY_ADJUST)
+        problem = reversal_problem(award.adjustment) if is_adjustment else ""
+        context |= {"may_reverse": is_adjustment and not problem, "not_reversible": problem}
+        return self._page(request, "backoffice/award.html", user, context["page"]["heading"], context)
+
+    def _adjust(self, request: HttpRequest, object_id: Any) -> HttpResponse:
+        """Ask how many points, show what that would do, and do it once that is confirmed."""
+        user = self._find(request, object_id, permission=MAY_ADJUST)
+        form = AdjustForm(request.POST or None, initial={"system": request.GET.get("system", "")})
+        context: dict[str, Any] = {"form": form}
+        if request.method == "POST" and form.is_valid():
+            system, points, reason = (form.cleaned_data[name] for name in ("system", "points", "reason"))
+            try:
+                if "confirmed" in request.POST:
+                    given = {"system_key": system.key, "points": points, "reason": reason, "token": token_of(form)}
+                    made = adjust_points(user=user, operator=request.user.get_username(), **given)
+                    return self._made(request, user, system, made)
+                context |= {"preview": preview_of(user, system, points), "answers": given_values(form)}
+                context |= {"system": system, "points": f"{points:+,}", "reason": reason}
+            except Refusal as refusal:
+                form.add_error(None, refusal.message)
+        return self._page(request, "backoffice/adjust.html", user, "Adjust points", context)
+
+    def _reverse(self, request: HttpRequest, object_id: Any, award_id: Any) -> HttpResponse:
+        """Show what taking an adjustment back would do, and do it once that is confirmed."""
+        user, award = self._find_award(request, object_id, award_id, permission=MAY_ADJUST)
+        if award.cause != AwardCause.ADJUSTMENT:
+            raise Http404
+        form = ReverseForm(request.POST or None, initial={"reason": reversal_reason(award)})
+        context: dict[str, Any] = {"form": form, "award": award, "problem": reversal_problem(award.adjustment)}
+        try:
+            if request.method == "POST" and form.is_valid():
+                made = self._reversed(request, user, award, form)
+                return self._made(request, user, award.system, made)
+            if not context["problem"]:
+                context["preview"] = preview_of(user, award.system, -award.awarded)
+        except Refusal as refusal:
+            context["problem"] = refusal.message
+        return self._page(request, "backoffice/reverse.html", user, f"Reverse line {award.seq:,}", context)
+
+    def _reversed(self, request: HttpRequest, user: EndUser, award: PointsAward, form: ReverseForm) -> Adjusted:
+        return adjust_points(
+            user=user,
+            system_key=award.system.key,
+            points=-award.awarded,
+            reason=form.cleaned_data["reason"],
+            operator=request.user.get_username(),
+            token=token_of(form),
+            reverses=award.adjustment,
+        )
+
+    def _made(self, request: HttpRequest, user: EndUser, system: PointsSystem, made: Adjusted) -> HttpResponse:
+        """Say what an adjustment did, note it in the user's history, and go to its explanation."""
+        if made.again:
+            messages.warning(request, said_of(made, system))
+        else:
+            messages.success(request, said_of(made, system))
+            self.log_change(request, user, f"Adjusted {system} by {made.awarded:+,}.")
+        return HttpResponseRedirect(award_address(user.id, made.award_id))
+
+    def _page(
+        self, request: HttpRequest, template: str, user: EndUser, title: str, context: dict[str, Any]
+    ) -> TemplateResponse:
+        shared = {"title": title, "end_user": user, "opts": self.opts, "original": user, "media": self.media}
+        return TemplateResponse(request, template, {**self.admin_site.each_context(request), **shared, **context})
+
+    def _find(self, request: HttpRequest, object_id: Any, permission: str = "") -> EndUser:
+        """Return the user. Raises Http404, and PermissionDenied where the operator may not."""
+        if not self.has_view_permission(request) or (permission and not request.user.has_perm(permission)):
+            raise PermissionDenied
+        user: EndUser | None = self.get_object(request, str(object_id))
+        if user is None:
+            raise Http404
+        return user
+
+    def _find_award(
+        self, request: HttpRequest, object_id: Any, award_id: Any, permission: str = ""
+    ) -> tuple[EndUser, PointsAward]:
+        user = self._find(request, object_id, permission)
+        award = find_award(user, award_id)
+        if award is None:
+            raise Http404
+        return user, award
+
+    # --- Permissions -------------------------------------------------------------------------------------------------
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: the product makes its users known."""
         return False
@@ -76,3 +245,7 @@ class EndUserAdmin(StreamedExportMixin, ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse: the ledger names them."""
         return False
+
+
+def _page_address(user: EndUser) -> str:
+    return reverse("admin:users_enduser_change", args=(user.id,))

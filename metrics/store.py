@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -174,8 +174,8 @@ def read_totals_around(event: Event, filter_: str) -> tuple[Total, Total]:
 
     From the events themselves, since totals are kept only as they are now: as LOAD_TOTALS computes one, up to then.
     """
-    given = {"user": event.user_id, "metric": event.metric_id, "at": event.at, "attributes": filter_ or "{}"}
+    given: dict[str, Any] = {"user": event.user_id, "metric": event.metric_id, "at": event.at}
     with connection.cursor() as cursor:
-        cursor.execute(_PEAKS, given)
+        cursor.execute(_PEAKS, given | {"attributes": filter_ or "{}"})
         before, peak_before, after, peak_after = cursor.fetchone()
     return Total(before, peak_before), Total(after, peak_after, event.at)

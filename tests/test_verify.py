@@ -33,8 +33,8 @@ def played(transactional_db: None, api: Api) -> Game:
     api.event("bob", 1)
     bob = UserChanges("bob")
     process([OpeningInput(bob, "lessons", Decimal(7)), AdjustInput(bob, "xp", Adjustment(5, "Goodwill", "maria"))])
-    asked = {"system_key": "xp", "points": 2, "reason": "Goodwill", "operator": "maria", "token": uuid4()}
-    adjust_points(user=EndUser.objects.get(external_id="bob"), **asked)
+    user = EndUser.objects.get(external_id="bob")
+    adjust_points(user=user, system_key="xp", points=2, reason="Goodwill", operator="maria", token=uuid4())
     sequence(timezone.now())
     return game
 
@@ -49,7 +49,9 @@ DAMAGE = {
     "a balance that is not its ledger's": "UPDATE points_pointsbalance SET total = total + 1",
     "a line that is missing": "DELETE FROM points_pointsaward WHERE seq = 1",
     "a line that was changed": "UPDATE points_pointsaward SET awarded = awarded + 1 WHERE seq = 2",
-    "a balance without a ledger": "DELETE FROM points_adjustmentrequest; DELETE FROM points_pointsadjustment; DELETE FROM points_pointsaward",
+    "a balance without a ledger": (
+        "DELETE FROM points_adjustmentrequest; DELETE FROM points_pointsadjustment; DELETE FROM points_pointsaward"
+    ),
     "an adjustment without a reason": "DELETE FROM points_adjustmentrequest; DELETE FROM points_pointsadjustment",
     "an adjustment that moved more than was asked": "UPDATE points_adjustmentrequest SET points = 1",
     "a ledger without a balance": "DELETE FROM points_pointsbalance",
