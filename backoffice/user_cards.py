@@ -56,6 +56,7 @@ class SystemCard(TypedDict):
     next_level: str
     missing: str
     percent: int | None
+    name: str
     chosen: bool
 
 
@@ -137,16 +138,21 @@ def attribute_lines(user: EndUser) -> list[Line]:
 
 
 # --- Points ----------------------------------------------------------------------------------------------------------
-def system_cards(user: EndUser, *, chosen: UUID | None) -> list[SystemCard]:
-    """Return a card for each points system in which the user has a balance; `chosen` is the one the ledger is of."""
+def system_cards(user: EndUser, systems: Mapping[str, PointsSystem], *, chosen: UUID | None) -> list[SystemCard]:
+    """Return a card for each of the `systems` that the user has a balance in, by what the page's address calls them.
+
+    `chosen` is the one that the ledger is of.
+    """
     balances = list(PointsBalance.objects.filter(user_id=user.id).select_related("system").order_by("system_id"))
-    levels = levels_of(balance.system_id for balance in balances)
+    names = {system.id: name for name, system in systems.items()}
+    levels = _levels_of(balance.system_id for balance in balances)
     return [
-        _card(balance, levels.get(balance.system_id, []), is_chosen=balance.system_id == chosen) for balance in balances
+        _card(balance, levels[balance.system_id], name=names.get(balance.system_id, ""), chosen=chosen)
+        for balance in balances
     ]
 
 
-def levels_of(system_ids: Iterable[UUID]) -> Mapping[UUID, list[Level]]:
+def _levels_of(system_ids: Iterable[UUID]) -> defaultdict[UUID, list[Level]]:
     """Return the active levels of each system, the lowest first."""
     active = Level.objects.filter(system_id__in=set(system_ids), status=ConfigurationStatus.ACTIVE).order_by("points")
     levels: dict[UUID, list[Level]] = defaultdict(list)
@@ -155,7 +161,7 @@ def levels_of(system_ids: Iterable[UUID]) -> Mapping[UUID, list[Level]]:
     return levels
 
 
-def _card(balance: PointsBalance, levels: list[Level], *, is_chosen: bool) -> SystemCard:
+def _card(balance: PointsBalance, levels: list[Level], *, name: str, chosen: UUID | None) -> SystemCard:
     system, total = balance.system, balance.total
     level = level_at(levels, total)
     next_level = next((each for each in levels if each.points > total), None)
@@ -171,7 +177,8 @@ def _card(balance: PointsBalance, levels: list[Level], *, is_chosen: bool) -> Sy
         "next_level": f"{next_level} from {next_level.points:,}" if next_level else "",
         "missing": f"{next_level.points - total:,} to {next_level}" if next_level else "",
         "percent": 100 * (total - floor) // (next_level.points - floor) if next_level else None,
-        "chosen": is_chosen,
+        "name": name,
+        "chosen": system.id == chosen,
     }
 
 

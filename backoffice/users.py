@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from django.contrib import messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import EmptyPage
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -16,6 +16,7 @@ from django.utils.text import Truncator
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
+from unfold.views import ChangeList
 
 from backoffice.adjusting import (
     MAY_ADJUST,
@@ -43,15 +44,14 @@ PAGES_MAX: Final = 100
 """How many pages of the list there are: the newest users. Others are searched for, which stays quick."""
 
 
-class FirstPages(InfinitePaginator):
-    """The first pages of a list that is too long to count, or to skip through."""
+class FirstPages(ChangeList):
+    """The first pages of a list that is too long to skip through."""
 
-    def validate_number(self, number: Any) -> int:
+    def get_results(self, request: HttpRequest) -> None:
         """Refuse what lies further back, as what does not exist."""
-        page: int = super().validate_number(number)
-        if page > PAGES_MAX:
-            raise EmptyPage
-        return page
+        if self.page_num > PAGES_MAX:
+            raise IncorrectLookupParameters
+        super().get_results(request)
 
 
 class EndUserAdmin(StreamedExportMixin, ModelAdmin):
@@ -59,25 +59,29 @@ class EndUserAdmin(StreamedExportMixin, ModelAdmin):
 
     empty_hint = "Users appear here when the product first reports an event of theirs, or when they are imported."
     list_display = ("shown_id", "name", "email", "tz", "created")
-    # What has an index, so that sorting a million users takes no longer than sorting fifty.
-    sortable_by = ("shown_id",)
+    # Sorting a million users takes longer than finding one.
+    sortable_by = ()
     search_fields = ("external_id", "email", "name")
     search_help_text = f"By the beginning of the ID, email or name: the first {FOUND_MAX} of each are found"
     # Ids are in time order: the newest users first, without an index of its own on when they were created.
     ordering = ("-id",)
-    list_per_page = 50
-    # Counting a million users takes longer than showing fifty.
-    paginator = FirstPages
+    list_per_page = 25
+    # Counting a million users takes longer than showing a page.
+    paginator = InfinitePaginator
     show_full_result_count = False
     change_form_outer_before_template = "backoffice/user.html"
 
     class Media:
         css = {"all": ("backoffice/user.css",)}
 
-    @display(description="ID", ordering="external_id")
+    @display(description="ID")
     def shown_id(self, user: EndUser) -> str:
         """Show as much of the ID as leaves room for the rest; all of it is there to point at."""
         return format_html("<span title='{}'>{}</span>", user.external_id, Truncator(user.external_id).chars(48))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the class of the list."""
+        return FirstPages
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[EndUser], search_term: str
@@ -99,7 +103,8 @@ class EndUserAdmin(StreamedExportMixin, ModelAdmin):
         return response
 
     def _page_of(self, request: HttpRequest, user: EndUser) -> dict[str, Any]:
-        form = LedgerFilterForm(systems_of(user), request.GET)
+        systems = systems_of(user)
+        form = LedgerFilterForm(systems, request.GET)
         asked, now = filter_of(form), timezone.now()
         streak = streak_card(user, now)
         done, waiting = medals(user, streak["length"])
@@ -109,7 +114,7 @@ class EndUserAdmin(StreamedExportMixin, ModelAdmin):
             "end_user": user,
             "profile": profile_lines(user, now),
             "attributes": attribute_lines(user),
-            "system_cards": system_cards(user, chosen=asked.system.id if asked.system else None),
+            "system_cards": system_cards(user, systems, chosen=asked.system.id if asked.system else None),
             "streak": streak,
             "medals": done,
             "open_medals": waiting,

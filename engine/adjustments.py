@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from core.models import ConfigurationStatus
 from core.refusal import Refusal, RefusalReason
 from engine.inputs import AdjustInput
 from engine.outcomes import Accepted, Outcome, Rejected
@@ -69,6 +70,10 @@ def adjust_points(
 
 def reversal_problem(adjustment: PointsAdjustment) -> str:
     """Return why the adjustment cannot be reversed, in a sentence; '' where it can be."""
+    system = adjustment.award.system
+    if system.status == ConfigurationStatus.ARCHIVED:
+        # Its key may be another system's by now.
+        return f"{system} is archived: restore it first."
     asked = AdjustmentRequest.objects.select_related("adjustment__award")
     if asked.filter(adjustment=adjustment, reverses__isnull=False).exists():
         return "It reverses another adjustment itself: adjust the points anew instead."

@@ -118,9 +118,40 @@ def test_a_user_s_page_shows_what_they_hold_and_why(
     admin_page.goto(f"{live_server.url}/admin/users/enduser/?q=ali")
     admin_page.get_by_role("link", name="alice").first.click()
     expect(admin_page.get_by_role("row", name="+30")).to_contain_text("Lessons completed: every 1")
-    admin_page.get_by_role("link", name="Energy").click()
+    admin_page.get_by_role("navigation", name="Points systems").get_by_role("link", name="Energy").click()
     expect(admin_page.get_by_role("row", name="+7")).to_contain_text("New user")
     assert admin_page.get_by_role("button", name="Save").count() == 0
+
+
+def test_support_explains_an_award_adjusts_with_a_reason_and_reverses_it(
+    admin_page: Page, live_server: LiveServer, api: Api, game: Game
+) -> None:
+    game.trigger(points=10, every=2)
+    api.event({"id": "alice", "name": "Alice Adeyemi"}, 5)
+    admin_page.goto(f"{live_server.url}/admin/users/enduser/?q=ALICE AD")
+    admin_page.get_by_role("link", name="alice").first.click()
+    admin_page.get_by_role("link", name="Explain line 1").click()
+    expect(admin_page.get_by_text("rose from 0 to 5. The trigger fires at every 2: passed 2, 4.")).to_be_visible()
+    expect(admin_page.get_by_text("10 points each time x 2.")).to_be_visible()
+
+    admin_page.get_by_role("link", name="← Alice Adeyemi").click()
+    admin_page.get_by_role("link", name="Adjust points").click()
+    admin_page.get_by_label("Points", exact=True).fill("30")
+    admin_page.get_by_label("Reason").fill("Sorry for the outage")
+    admin_page.get_by_role("button", name="See what it does").click()
+    expect(admin_page.get_by_text("20 → 50")).to_be_visible()
+    admin_page.get_by_role("button", name="Adjust points").click()
+    expect(admin_page.get_by_text("+30 XP: the balance is 50.")).to_be_visible()
+    assert api.points("alice")["total"] == 50
+
+    admin_page.get_by_role("link", name="Reverse").click()
+    expect(admin_page.get_by_label("Reason")).to_have_value("Reversal of line 2: Sorry for the outage")
+    admin_page.get_by_role("button", name="Reverse").click()
+    expect(admin_page.get_by_role("link", name="Line 2: +30")).to_be_visible()
+    assert api.points("alice")["total"] == 20
+    admin_page.get_by_role("link", name="Line 2: +30").click()
+    expect(admin_page.get_by_role("link", name="Line 3: -30")).to_be_visible()
+    expect(admin_page.get_by_role("link", name="Reverse", exact=True)).to_have_count(0)
 
 
 def run_on_row(page: Page, name: str, action: str) -> None:

@@ -1,4 +1,4 @@
-"""A user's page in the admin: what it shows, its ledger page by page, each award explained; and the search for users."""
+"""A user's page in the admin: what it shows, its ledger page by page, each award explained; searching for users."""
 
 import csv
 import io
