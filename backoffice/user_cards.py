@@ -155,7 +155,7 @@ def system_cards(user: EndUser, systems: Mapping[str, PointsSystem], *, chosen: 
 def _levels_of(system_ids: Iterable[UUID]) -> defaultdict[UUID, list[Level]]:
     """Return the active levels of each system, the lowest first."""
     active = Level.objects.filter(system_id__in=set(system_ids), status=ConfigurationStatus.ACTIVE).order_by("points")
-    levels: dict[UUID, list[Level]] = defaultdict(list)
+    levels: defaultdict[UUID, list[Level]] = defaultdict(list)
     for level in active:
         levels[level.system_id].append(level)
     return levels
