@@ -61,3 +61,11 @@ format: $(VENV)/.development ## Format the code
 .PHONY: bench
 bench: $(VENV)/.development ## Measure events against pgbench, in one run
 	$(PYTHON) -m bench
+
+.PHONY: bench-data
+bench-data: $(VENV)/.development ## Fill a database of a million users, once, and say how to use it
+	$(PYTHON) -m bench.data
+
+.PHONY: bench-serve
+bench-serve: $(VENV)/.development ## Serve that database on PORT
+	$(PYTHON) -m bench.data --serve $(PORT)
