@@ -1,164 +1,153 @@
-"""`python -m bench`: measure, print, and exit with 1 where a bar is missed.
+"""`python -m bench`: measure, print, and exit with 1 where a bar is missed or, with `--check`, a kept ratio has fallen.
 
-PostgreSQL alone (pgbench) and events over HTTP take turns in one run, and only their ratio is judged: the speed of the
-machine itself drifts. A time tick takes turns in the same way with one INSERT ... SELECT of its awards. The large
-databases of the tick and of the reads are filled by the first bench, which takes some minutes more, and kept.
+All that is compared takes turns in one run, and only the ratio is judged: the speed of the machine itself drifts. The
+large databases are filled by the first bench, which takes some minutes more, and kept.
 """
 
 import argparse
-import os
 import signal
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Final
 
-from bench.baseline import Baseline, prepare_baseline, run_baseline
-from bench.databases import ENGINE_DATABASE, count_rows, create_anew, find_server, server_version, settle
-from bench.deciding import measure_decide_us
+from bench.batch import measure_batch
+from bench.comparison import compare
+from bench.data import USERS, bench_folder
+from bench.databases import Server, find_server
+from bench.deciding import measure_decide
 from bench.errors import BenchError
-from bench.game import fill, set_up_game
-from bench.load import LoadFigures, event_requests, run_load
+from bench.events import measure_events
+from bench.figures import Section
+from bench.growth import measure_growth, measure_rules
+from bench.progress import say
 from bench.queueing import measure_queue
 from bench.reads import measure_reads
-from bench.report import CLIENT_COUNTS, HttpFigures, Results, Round, in_short, missed_bars, table, write_json
+from bench.report import KEPT, keep, kept_ratios, report, write_json
 from bench.tick import measure_tick
-from bench.web import ROOT, Web, django_environment, manage, serve
 from bench.webhooks import measure_webhooks
-
-WARM_UP_S = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asks for."""
+    """What the command line asks for; `seconds` is how long each phase of load takes."""
 
-    seconds: int
+    parts: tuple[str, ...]
     rounds: int
+    seconds: float
     users: int
     tick_users: int
-    read_users: int
+    data_users: int
+    memory_events: int
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The engine under load."""
+Measure = Callable[[Options, Server, Path], Section]
+PARTS: Final[Mapping[str, Measure]] = {
+    "decide": lambda _, __, ___: measure_decide(),
+    "events": lambda given, server, folder: measure_events(
+        server,
+        folder,
+        users=given.users,
+        rounds=given.rounds,
+        seconds=given.seconds,
+        memory_events=given.memory_events,
+    ),
+    "batch": lambda given, server, folder: measure_batch(server, folder, users=given.users, rounds=given.rounds),
+    "tick": lambda given, server, folder: measure_tick(
+        server, folder, users=given.tick_users, rounds=min(given.rounds, TICK_ROUNDS)
+    ),
+    "rules": lambda given, server, folder: measure_rules(server, folder, rounds=given.rounds, seconds=given.seconds),
+    "growth": lambda given, server, folder: measure_growth(
+        server, folder, users=given.data_users, rounds=given.rounds, seconds=given.seconds
+    ),
+    "reads": lambda given, server, folder: measure_reads(server, folder, given.data_users),
+    "queue": lambda _, server, folder: measure_queue(server, folder),
+    "webhooks": lambda _, server, folder: measure_webhooks(server, folder),
+}
+"""Each part of the bench, in the order in which they run."""
+TICK_ROUNDS: Final = 3
 
-    url: str
-    web: Web
-    requests: Iterator[bytes]
+WHOLE: Final = Options(tuple(PARTS), 5, 8, 100_000, 1_000_000, USERS, 100_000)
+SHORT: Final = Options(("decide", "events", "batch", "tick", "rules"), 3, 3, 20_000, 50_000, USERS, 0)
+"""What `make bench-check` runs: nothing that needs a large database."""
 
 
 def main() -> int:
     """Run the bench; return the exit code."""
     # As Ctrl-C does, so that all that was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    options = _read_options()
-    folder = Path(os.environ.get("VAR_DIR") or ROOT / "var") / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
+    given = _read_arguments()
+    options = _options_of(given)
+    folder = bench_folder()
     try:
-        results = _measure(options, folder)
+        server = find_server(folder)
+        sections = {name: _measure(name, options, server, folder) for name in PARTS if name in options.parts}
     except BenchError as error:
         print(f"The bench failed. {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    write_json(results, folder / "results.json")
-    print(f"\n{table(results)}\n")
-    missed = missed_bars(results)
-    print("\n".join(f"MISSED: {sentence}" for sentence in missed) or "All bars are met.")
-    return 1 if missed else 0
+    file = folder / ("check.json" if given.check else "results.json")
+    write_json(sections, asdict(options), server.maintenance_url, file)
+    print(f"\n{report(sections)}\n\nAs JSON: {file}")
+    if given.keep:
+        keep(sections, asdict(options), KEPT)
+    return _judge(sections, by_kept=given.check)
 
 
-def _read_options() -> Options:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure events over HTTP against pgbench.")
-    parser.add_argument("--seconds", type=int, default=8, help="how long each phase takes (default 8)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often all phases take turns (default 3)")
-    parser.add_argument("--users", type=int, default=100_000, help="how many users there are (default 100000)")
-    parser.add_argument("--tick-users", type=int, default=1_000_000, help="how many a time tick pays (default 1000000)")
+def _measure(name: str, options: Options, server: Server, folder: Path) -> Section:
+    say(f"=== {name}")
+    return PARTS[name](options, server, folder)
+
+
+def _judge(sections: Mapping[str, Section], *, by_kept: bool) -> int:
+    """Say how every bar, or every kept ratio, came off; return the exit code."""
+    if not by_kept:
+        bars = [bar for section in sections.values() for bar in section.bars()]
+        print("\n" + "\n".join(bar.sentence for bar in bars))
+        return 0 if all(bar.is_met for bar in bars) else 1
+    ratios = [ratio for section in sections.values() for ratio in section.ratios()]
+    comparisons = compare(ratios, kept_ratios(KEPT))
+    if not comparisons:
+        print(f"None of the ratios is kept in {KEPT}.", file=sys.stderr)
+        return 1
+    print("\n" + "\n".join(each.sentence for each in comparisons))
+    return 1 if any(each.has_fallen for each in comparisons) else 0
+
+
+def _read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Pointsmith; see docs/performance.md.")
+    parser.add_argument("--check", action="store_true", help="a short run, judged by the ratios that were kept")
+    parser.add_argument("--keep", action="store_true", help=f"keep this run's ratios in {KEPT.name}")
+    parser.add_argument("--only", metavar="PART,...", help=f"some of {', '.join(PARTS)} (default all)")
+    parser.add_argument("--seconds", type=float, help=f"how long each phase of load takes (default {WHOLE.seconds})")
+    parser.add_argument("--rounds", type=int, help=f"how often all phases take turns (default {WHOLE.rounds})")
+    parser.add_argument("--users", type=int, help=f"how many users events are of (default {WHOLE.users})")
+    parser.add_argument("--tick-users", type=int, help=f"how many a time tick pays (default {WHOLE.tick_users})")
+    parser.add_argument("--data-users", type=int, help=f"in the large database (default {WHOLE.data_users})")
     parser.add_argument(
-        "--read-users", type=int, default=1_000_000, help="of how many the reads are; 0: none (default 1000000)"
+        "--memory-events",
+        type=int,
+        help=f"after how many events the web's memory is looked at, at least (default {WHOLE.memory_events})",
     )
     given = parser.parse_args()
-    if min(given.seconds, given.rounds, given.users, given.tick_users) < 1:
-        parser.error("all figures but --read-users must be at least 1.")
-    return Options(given.seconds, given.rounds, given.users, given.tick_users, given.read_users)
+    figures = (given.rounds, given.users, given.tick_users, given.data_users)
+    if any(figure is not None and figure < 1 for figure in figures):
+        parser.error("--rounds, --users, --tick-users and --data-users must be at least 1.")
+    if given.seconds is not None and given.seconds < 1:
+        parser.error("--seconds must be at least 1.")
+    unknown = set((given.only or "").split(",")) - set(PARTS) - {""}
+    if unknown:
+        parser.error(f"--only must name some of {', '.join(PARTS)}, not {', '.join(sorted(unknown))}.")
+    return given
 
 
-def _measure(options: Options, folder: Path) -> Results:
-    _say("decide")
-    decide_us = measure_decide_us()
-    server = find_server(folder)
-    _say(f"time tick of {options.tick_users:,} users, filled in first where no bench before it did")
-    tick = measure_tick(server, folder, options.tick_users)
-    reads = None
-    if options.read_users:
-        _say(f"reads of {options.read_users:,} users, filled in first where no bench before it did")
-        reads = measure_reads(server, folder, options.read_users)
-    _say("batch events at a steady pace")
-    queue = measure_queue(server, folder)
-    _say("webhooks")
-    webhooks = measure_webhooks(server, folder)
-    _say(f"databases with {options.users:,} users")
-    url = create_anew(server, ENGINE_DATABASE)
-    environment = django_environment(url, folder)
-    manage(environment, "migrate", "--verbosity", "0")
-    api_key = manage(environment, "create_api_key", "bench", "--admin").split()[-1]
-    baseline = prepare_baseline(server, options.users)
-    with serve(environment, folder / "web.log") as web:
-        set_up_game(web.port, api_key)
-        fill(url, options.users)
-        settle(url)
-        subject = Subject(url, web, event_requests(web.port, api_key, options.users))
-        events, awards = count_rows(url, "metrics_event"), count_rows(url, "points_pointsaward")
-        rounds = _run_rounds(options, baseline, subject)
-        workers = web.worker_memory()
-        _say("verify")
-        manage(environment, "verify")
-        return Results(
-            postgresql=server_version(url),
-            users=options.users,
-            rounds=rounds,
-            events=count_rows(url, "metrics_event") - events,
-            awards=count_rows(url, "points_pointsaward") - awards,
-            decide_us=decide_us,
-            workers=workers,
-            tick=tick,
-            reads=reads,
-            queue=queue,
-            webhooks=webhooks,
-        )
-
-
-def _run_rounds(options: Options, baseline: Baseline, subject: Subject) -> list[Round]:
-    _say("warming up")
-    run_baseline(baseline, WARM_UP_S)
-    _run_counted(subject, max(CLIENT_COUNTS), WARM_UP_S)
-    return [_run_round(number, options.seconds, baseline, subject) for number in range(1, options.rounds + 1)]
-
-
-def _run_round(number: int, seconds: int, baseline: Baseline, subject: Subject) -> Round:
-    tps = run_baseline(baseline, seconds)
-    _say(f"round {number}: pgbench {tps:,.0f} tps")
-    http: dict[int, HttpFigures] = {}
-    for clients in CLIENT_COUNTS:
-        http[clients] = in_short(_run_counted(subject, clients, seconds))
-        _say(f"round {number}: HTTP with {clients} clients {http[clients].rate:,.0f} req/s")
-    return Round(tps, http)
-
-
-def _run_counted(subject: Subject, clients: int, seconds: float) -> LoadFigures:
-    """Put the engine under load. Raises BenchError unless each answer left exactly one event."""
-    before = count_rows(subject.url, "metrics_event")
-    figures = run_load(subject.web.port, subject.requests, clients, seconds)
-    stored = count_rows(subject.url, "metrics_event") - before
-    if stored != figures.answers:
-        raise BenchError(f"{figures.answers} events were answered 201, but {stored} are stored.")
-    return figures
-
-
-def _say(what: str) -> None:
-    print(f"… {what}", flush=True)
+def _options_of(given: argparse.Namespace) -> Options:
+    names = ("seconds", "rounds", "users", "tick_users", "data_users", "memory_events")
+    told = {name: value for name in names if (value := getattr(given, name)) is not None}
+    options = replace(SHORT if given.check else WHOLE, **told)
+    return replace(options, parts=tuple(given.only.split(","))) if given.only else options
 
 
 if __name__ == "__main__":

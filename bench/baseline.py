@@ -34,7 +34,7 @@ def prepare_baseline(server: Server, users: int) -> Baseline:
     return Baseline(url, server.pgbench, users)
 
 
-def run_baseline(baseline: Baseline, seconds: int) -> float:
+def run_baseline(baseline: Baseline, seconds: float) -> float:
     """Return the transactions a second. Raises BenchError unless each left its row."""
     before = count_rows(baseline.url, "report")
     said = _run_pgbench(baseline, seconds)
@@ -45,8 +45,8 @@ def run_baseline(baseline: Baseline, seconds: int) -> float:
     return _figure(said, r"tps = ([\d.]+)")
 
 
-def _run_pgbench(baseline: Baseline, seconds: int) -> str:
-    options = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-T", str(seconds)]
+def _run_pgbench(baseline: Baseline, seconds: float) -> str:
+    options = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-T", str(max(1, round(seconds)))]
     script = ["-D", f"users={baseline.users}", "-f", str(HERE / "pg8.sql")]
     command = [str(baseline.pgbench), *options, *script, baseline.url]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

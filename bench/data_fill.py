@@ -49,7 +49,7 @@ def _id(at: str, text: str) -> str:
     )
 
 
-# What is drawn, ten events a user on average. Most users come late in the year, stay for some weeks and do little; a few
+# What is drawn, ten events a user on average. Most users come late in the year, stay for some weeks and do little; few
 # do very much.
 _DRAW: Final = (
     """

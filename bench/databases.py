@@ -7,10 +7,12 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -20,6 +22,9 @@ from core.embedded_postgres import EmbeddedPostgres
 
 ENGINE_DATABASE: Final = "pointsmith_bench"
 BASELINE_DATABASE: Final = "pointsmith_bench_pg8"
+BATCH_DATABASE: Final = "pointsmith_bench_batch"
+MANY_DATABASE: Final = "pointsmith_bench_rules_many"
+FEW_DATABASE: Final = "pointsmith_bench_rules_few"
 QUEUE_DATABASE: Final = "pointsmith_bench_queue"
 WEBHOOKS_DATABASE: Final = "pointsmith_bench_webhooks"
 
@@ -115,6 +120,15 @@ def count_rows(url: str, table: str) -> int:
     if row is None:
         raise BenchError(f"The rows of {table} could not be counted.")
     return int(row[0])
+
+
+def count_new(url: str, table: str, since: datetime) -> int:
+    """Return how many rows were made since then: their ids begin with the milliseconds at which they were made."""
+    first = UUID(int=int(since.timestamp() * 1000) << 80)
+    with psycopg.connect(url) as connection:
+        query = sql.SQL("SELECT count(*) FROM {} WHERE id >= {}")
+        row = connection.execute(query.format(sql.Identifier(table), sql.Literal(first))).fetchone()
+    return int(row[0]) if row else 0
 
 
 def server_version(url: str) -> str:

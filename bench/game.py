@@ -3,11 +3,13 @@
 It is set up by the Admin API, as an operator's program would do; only the users and their past are filled in by SQL.
 """
 
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
-from bench.web import call
+from bench.databases import Server, create_anew, settle
+from bench.web import call, django_environment, manage, serve
 
 METRIC_KEY: Final = "lessons"
 CATEGORIES: Final = ("writing", "reading")
@@ -108,6 +110,19 @@ SELECT 'user', NULL, NULL, count(*) FROM users_enduser
 UNION ALL
 SELECT 'balance', system_id, total, count(*) FROM points_pointsbalance GROUP BY system_id, total;
 """.format(user_id=_ID.format(kind="user"), event_id=_ID.format(kind="event"))
+
+
+def prepare_game(server: Server, folder: Path, database: str, users: int) -> tuple[dict[str, str], str]:
+    """Make a database with the game and its users; return the environment for Django on it, and an API key."""
+    url = create_anew(server, database)
+    environment = django_environment(url, folder)
+    manage(environment, "migrate", "--verbosity", "0")
+    api_key = manage(environment, "create_api_key", "bench", "--admin").split()[-1]
+    with serve(environment, folder / f"{database}.log") as web:
+        set_up_game(web.port, api_key)
+    fill(url, users)
+    settle(url)
+    return environment, api_key
 
 
 def fill(url: str, users: int) -> None:

@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,8 @@ from bench.errors import BenchError
 ROOT: Final = Path(__file__).resolve().parent.parent
 HOST: Final = "127.0.0.1"
 START_S_MAX: Final = 60
-STOP_S_MAX: Final = 15
+STOP_S_MAX: Final = 30
+WORK_S: Final = 20
 LOG_TAIL_CHARACTERS: Final = 2_000
 
 
@@ -87,15 +88,36 @@ def serve(environment: Mapping[str, str], log: Path) -> Iterator[Web]:
         _stop(process)
 
 
+def worker_memory_of(environment: Mapping[str, str], log: Path) -> dict[str, float]:
+    """Return what each process of `manage.py work` holds, in MB resident, after WORK_S of working off what waits."""
+    with running(environment, "work", log) as process:
+        time.sleep(WORK_S)
+        if process.poll() is not None:
+            raise BenchError(f"The worker ended. Its log:\n{log.read_text()[-LOG_TAIL_CHARACTERS:]}")
+        held: dict[str, float] = {}
+        for each in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if not _is_tracker(each):
+                    name = _work_of(each.cmdline())
+                    held[name] = max(held.get(name, 0), each.memory_info().rss / 1e6)
+    return held
+
+
+def _work_of(command: Sequence[str]) -> str:
+    """Return which of the worker's processes has this command; of several alike, only the largest is told of."""
+    known = ("worker", "beat", "work_queue", "deliver_webhooks")
+    return next((word for word in known if word in command), Path(command[0]).name if command else "other")
+
+
 @contextmanager
-def running(environment: Mapping[str, str], command: str, log: Path) -> Iterator[None]:
+def running(environment: Mapping[str, str], command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run one of Django's commands, a worker, until the block ends."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", command], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(STOP_S_MAX)
