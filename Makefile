@@ -59,8 +59,12 @@ format: $(VENV)/.development ## Format the code
 	$(VENV)/bin/ruff check --fix .
 
 .PHONY: bench
-bench: $(VENV)/.development ## Measure events against pgbench, in one run
+bench: $(VENV)/.development ## Measure everything against its baseline, in one run
 	$(PYTHON) -m bench
+
+.PHONY: bench-check
+bench-check: $(VENV)/.development ## Measure for some minutes and compare with the ratios that were kept
+	$(PYTHON) -m bench --check
 
 .PHONY: bench-data
 bench-data: $(VENV)/.development ## Fill a database of a million users, once, and say how to use it

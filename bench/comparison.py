@@ -1,23 +1,22 @@
 """Whether a run is worse than the one that was kept, by more than chance: pure, for `make bench-check`.
 
 A ratio is a fall where even the good end of what the new run may mean is below ALLOWED of the kept median. That end is
-of an interval for the median, found by drawing rounds with replacement again and again (a bootstrap): rounds that agree
-make it narrow, rounds that scatter make it wide. So a noisy run does not fail by accident, and a quiet one is judged
+of an interval for the median: if the rounds were drawn anew from those that were measured (a bootstrap), the median
+would be above it in one of twenty cases at most. Rounds that agree make it narrow, rounds that scatter make it wide;
+with five rounds or fewer it is the best of them. So a noisy run does not fail by accident, and a quiet one is judged
 sharply. A cost is judged the same way, by its reciprocal.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 from statistics import median
 from typing import Final
 
 from bench.figures import Ratio
 
 ALLOWED: Final = 0.7
-DRAWS: Final = 2_000
 QUANTILE: Final = 0.95
-"""Of twenty runs that are really as good as ALLOWED, one is called a fall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +60,17 @@ def _compare(ratio: Ratio, kept: float) -> Comparison:
 
 
 def upper_end(rounds: Sequence[float]) -> float:
-    """Return the upper end of a one-sided interval for the median of what the rounds are drawn from.
+    """Return the least round that medians of rounds drawn anew, with replacement, exceed with at most 1 - QUANTILE.
 
-    At most the greatest of the rounds, at least their median; the same at each call.
+    Exact, without drawing: such a median is at most the k-th smallest round where more than half of the draws are.
     """
-    dice = random.Random(0)
-    medians = sorted(median(dice.choices(rounds, k=len(rounds))) for _ in range(DRAWS))
-    return max(median(rounds), medians[int(QUANTILE * (DRAWS - 1))])
+    ascending, count = sorted(rounds), len(rounds)
+    more_than_half = range(count // 2 + 1, count + 1)
+    for place, value in enumerate(ascending, start=1):
+        share = place / count
+        if (
+            sum(comb(count, drawn) * share**drawn * (1 - share) ** (count - drawn) for drawn in more_than_half)
+            >= QUANTILE
+        ):
+            return value
+    return ascending[-1]

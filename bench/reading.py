@@ -18,6 +18,7 @@ from django.db import connection
 from django.test import Client
 
 from analytics.services import fold_deltas, recount
+from bench.data_fill import HEAVY_USER
 from bench.errors import BenchError
 from bench.figures import percentile
 from bench.game import METRIC_KEY, external_id
@@ -25,8 +26,6 @@ from bench.reads import COUNTED_MS_MAX, HISTORY_MS_MAX, SCAN_MS_MAX, USER_MS_MAX
 
 DELTAS: Final = 50_000
 ROUNDS: Final = 3
-HEAVY_USER: Final = external_id(1)
-"""The one with the most events and awards."""
 STREAK_IDS: Final = 100
 HIGH: Final = 500
 """The points of a level, to compare what is counted with the balances."""
