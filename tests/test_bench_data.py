@@ -56,7 +56,8 @@ ORDER BY e.at
 def rows_of(statement: str) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(statement)
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+    return rows
 
 
 def test_a_filled_year_passes_every_check_of_verify_and_is_what_the_pipeline_makes_of_its_events() -> None:
