@@ -67,6 +67,7 @@ PARTS: Final[Mapping[str, Measure]] = {
 }
 """Each part of the bench, in the order in which they run."""
 TICK_ROUNDS: Final = 3
+DATA_USERS_MIN: Final = 100
 
 WHOLE: Final = Options(tuple(PARTS), 5, 8, 100_000, 1_000_000, USERS, 100_000)
 SHORT: Final = Options(("decide", "events", "batch", "tick", "rules"), 3, 3, 20_000, 50_000, USERS, 0)
@@ -132,9 +133,11 @@ def _read_arguments() -> argparse.Namespace:
         help=f"after how many events the web's memory is looked at, at least (default {WHOLE.memory_events})",
     )
     given = parser.parse_args()
-    figures = (given.rounds, given.users, given.tick_users, given.data_users)
+    figures = (given.rounds, given.users, given.tick_users)
     if any(figure is not None and figure < 1 for figure in figures):
-        parser.error("--rounds, --users, --tick-users and --data-users must be at least 1.")
+        parser.error("--rounds, --users and --tick-users must be at least 1.")
+    if given.data_users is not None and given.data_users < DATA_USERS_MIN:
+        parser.error(f"--data-users must be at least {DATA_USERS_MIN}.")
     if given.seconds is not None and given.seconds < 1:
         parser.error("--seconds must be at least 1.")
     unknown = set((given.only or "").split(",")) - set(PARTS) - {""}

@@ -68,7 +68,7 @@ class ReadsRun:
 
 def _line(read: Read) -> str:
     figures = f"p50 {read.p50_ms:7.1f} ms, of which {read.sql_p50_ms:7.1f} ms are SQL; p99 {read.p99_ms:7.1f} ms"
-    return f"  {read.name:<46}{figures}; p50 below {read.p50_ms_max:,}"
+    return f"  {read.name:<48}{figures}; p50 below {read.p50_ms_max:,}"
 
 
 def measure_reads(server: Server, folder: Path, users: int) -> ReadsRun:
