@@ -11,13 +11,13 @@ import psutil
 
 from bench.baseline import CLIENTS, Baseline, prepare_baseline, run_baseline
 from bench.cpu import find_postmaster, read_cpu
-from bench.databases import ENGINE_DATABASE, Server, count_new, create_anew, settle
+from bench.databases import ENGINE_DATABASE, Server, count_new
 from bench.errors import BenchError
 from bench.figures import Bar, Ratio
-from bench.game import fill, set_up_game
+from bench.game import prepare_game
 from bench.load import event_requests, run_load
 from bench.progress import say
-from bench.web import Memory, Web, django_environment, manage, serve, worker_memory_of
+from bench.web import Memory, Web, manage, serve, worker_memory_of
 
 CLIENT_COUNTS: Final = (8, 32, 128, 1)
 HOT_CLIENTS: Final = 32
@@ -50,9 +50,13 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class EventRound:
-    """One round: the baseline's transactions a second, twice, and the phases by the number of their clients, or HOT."""
+    """One round: the baseline's transactions a second, twice, and the phases by the number of their clients, or HOT.
+
+    `baseline_cpu_ms` is what PostgreSQL spends on one of the baseline's transactions, None where it runs elsewhere.
+    """
 
     baselines: list[float]
+    baseline_cpu_ms: float | None
     phases: dict[str, Phase]
 
     @property
@@ -92,10 +96,10 @@ class EventRun:
     def ratios(self) -> list[Ratio]:
         """Return events to transactions of the baseline, and one user's events to many users'."""
         by_clients = [
-            Ratio(f"event at {clients} clients / pg8 at {CLIENTS}", [each.ratio(clients) for each in self.rounds])
+            Ratio(f"events of {_count(clients)} / pg8", [each.ratio(clients) for each in self.rounds])
             for clients in sorted(CLIENT_COUNTS)
         ]
-        hot = Ratio(f"hot user / spread at {HOT_CLIENTS} clients", [each.hot_ratio for each in self.rounds])
+        hot = Ratio("one user / many users", [each.hot_ratio for each in self.rounds])
         return [*by_clients, hot]
 
     def bars(self) -> list[Bar]:
@@ -103,10 +107,10 @@ class EventRun:
         p99_max = max(P99_MS_MAX, P99_TIMES_BASELINE_MAX * 1000 * CLIENTS / self.median(lambda each: each.baseline))
         return [
             *(
-                Bar(f"event / pg8 at {clients} clients", self.median(lambda each, c=clients: each.ratio(c)), least)  # type: ignore[misc]
+                Bar(f"events of {_count(clients)} / pg8", self.median(lambda each, c=clients: each.ratio(c)), least)  # type: ignore[misc]
                 for clients, least in RATIOS_MIN.items()
             ),
-            Bar("hot user / spread users", self.median(lambda each: each.hot_ratio), HOT_RATIO_MIN),
+            Bar("one user / many users", self.median(lambda each: each.hot_ratio), HOT_RATIO_MIN),
             Bar("p99 at 32 clients", self.phase("32", lambda each: each.p99_ms), p99_max, " ms", is_most=True),
             Bar(
                 f"memory of a web process after {self.memory_after:,} events",
@@ -128,9 +132,10 @@ class EventRun:
         names = ("1/s", "/ pg8", "p50 ms", "p99 ms", "web ms", "pg ms", "client ms")
         return [
             f"single events of {self.users:,} users, medians of {len(self.rounds)} rounds, CPU in ms an event; pg8 at "
-            f"{CLIENTS} clients: {self.median(lambda each: each.baseline):,.0f} tps",
+            f"{CLIENTS} clients: {self.median(lambda each: each.baseline):,.0f} tps, "
+            f"{self.median(lambda each: each.baseline_cpu_ms or 0):.2f} ms of PostgreSQL's CPU each",
             f"{'':<12}" + "".join(f"{name:>10}" for name in names),
-            *(self._line(f"{clients} clients", str(clients)) for clients in sorted(CLIENT_COUNTS)),
+            *(self._line(_count(clients), str(clients)) for clients in sorted(CLIENT_COUNTS)),
             self._line("one user", HOT),
             *self._memory_lines(),
         ]
@@ -179,43 +184,45 @@ def measure_events(
 ) -> EventRun:
     """Send events and run the baseline in turns. Raises BenchError unless each answer left exactly one event."""
     say(f"databases with {users:,} users")
-    url = create_anew(server, ENGINE_DATABASE)
-    environment = django_environment(url, folder)
-    manage(environment, "migrate", "--verbosity", "0")
-    api_key = manage(environment, "create_api_key", "bench", "--admin").split()[-1]
-    baseline = prepare_baseline(server, users)
+    environment, api_key = prepare_game(server, folder, ENGINE_DATABASE, users)
+    url, baseline, since = environment["DATABASE_URL"], prepare_baseline(server, users), datetime.now(UTC)
     with serve(environment, folder / "web.log") as web:
-        set_up_game(web.port, api_key)
-        fill(url, users)
-        settle(url)
         subject = subject_of(web, url, api_key, range(1, users + 1))
-        since = datetime.now(UTC)
         say("warming up")
         run_baseline(baseline, WARM_UP_S)
         run_phase(subject, max(CLIENT_COUNTS), WARM_UP_S)
         memory_before = web.worker_memory()
         measured = [_run_round(number, seconds, baseline, subject) for number in range(1, rounds + 1)]
-        for _ in range(MEMORY_PHASES_MAX):
-            if count_new(url, "metrics_event", since) >= memory_events:
-                break
-            run_phase(subject, HOT_CLIENTS, MEMORY_PHASE_S)
-        memory, memory_after = web.worker_memory(), count_new(url, "metrics_event", since)
+        memory_after = _send_until(subject, since, memory_events)
+        memory = web.worker_memory()
     workers = worker_memory_of(environment, folder / "work.log")
     say("verify")
     manage(environment, "verify")
     return EventRun(users, measured, memory_before, memory, memory_after, workers)
 
 
+def _send_until(subject: Subject, since: datetime, events: int) -> int:
+    """Send events until there are so many since then, or MEMORY_PHASES_MAX are over; return how many there are."""
+    for _ in range(MEMORY_PHASES_MAX):
+        if count_new(subject.url, "metrics_event", since) >= events:
+            break
+        run_phase(subject, HOT_CLIENTS, MEMORY_PHASE_S)
+    return count_new(subject.url, "metrics_event", since)
+
+
 def _run_round(number: int, seconds: float, baseline: Baseline, subject: Subject) -> EventRound:
     """Measure everything once, the baseline before and in the middle of it."""
     phases: dict[str, Phase] = {}
+    began = read_cpu(None, subject.postmaster)
     baselines = [run_baseline(baseline, seconds)]
+    spent_s = read_cpu(None, subject.postmaster).since(began).postgres
     for clients in CLIENT_COUNTS:
         phases[str(clients)] = run_phase(subject, clients, seconds)
         if clients == HOT_CLIENTS:
             phases[HOT] = run_phase(subject, clients, seconds, hot=True)
             baselines.append(run_baseline(baseline, seconds))
-    measured = EventRound(baselines, phases)
+    cpu_ms = None if spent_s is None else spent_s * 1000 / (baselines[0] * seconds)
+    measured = EventRound(baselines, cpu_ms, phases)
     rates = ", ".join(f"{name} {each.rate:,.0f}" for name, each in phases.items())
     say(f"round {number}: pgbench {measured.baseline:,.0f} tps; events a second by clients: {rates}")
     return measured
@@ -239,6 +246,10 @@ def run_phase(subject: Subject, clients: int, seconds: float, *, hot: bool = Fal
         postgres_cpu_ms=None if spent.postgres is None else spent.postgres * an_event_ms,
         client_cpu_ms=figures.cpu_s * an_event_ms,
     )
+
+
+def _count(clients: int) -> str:
+    return "1 client" if clients == 1 else f"{clients} clients"
 
 
 def _cpu_ms(phase: Phase) -> float:
