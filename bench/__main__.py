@@ -92,9 +92,10 @@ def main() -> int:
     file = folder / ("check.json" if given.check else "results.json")
     write_json(sections, asdict(options), server.maintenance_url, file)
     print(f"\n{report(sections)}\n\nAs JSON: {file}")
+    code = _judge(sections, by_kept=given.check)
     if given.keep:
         keep(sections, asdict(options), KEPT)
-    return _judge(sections, by_kept=given.check)
+    return code
 
 
 def _measure(name: str, options: Options, server: Server, folder: Path) -> Section:
