@@ -1,9 +1,9 @@
-"""Ranges of totals and histories by period: pure."""
+"""Ranges of totals, histories by period, and what reports are made of: pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 from metrics.rules import EXACT
@@ -80,3 +80,139 @@ def history(
         periods.append(Period(first_day, total, of_period[first_day]))
         total = EXACT.subtract(total, of_period[first_day])
     return periods[::-1]
+
+
+# --- Periods of days -------------------------------------------------------------------------------------------------
+DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """The days from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def length(self) -> int:
+        """How many days they are."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def days(self) -> list[date]:
+        """All of them, in order."""
+        return [self.first + number * DAY for number in range(self.length)]
+
+    @property
+    def before(self) -> "DayRange":
+        """As many days, right before these."""
+        return DayRange(self.first - self.length * DAY, self.first - DAY)
+
+    @property
+    def weeks(self) -> list[date]:
+        """The Mondays of the weeks that they touch."""
+        return period_starts(self.first, self.last, Frequency.WEEKLY)
+
+
+def days_up_to(last: date, count: int) -> DayRange:
+    """Return the `count` days of which the last is `last`."""
+    return DayRange(last - (count - 1) * DAY, last)
+
+
+def to_date(today: date, frequency: Frequency) -> tuple[DayRange, DayRange]:
+    """Return the running week or month up to today, and as many days from the beginning of the one before.
+
+    Those before end with their period: on 31 March, it is compared with all of February.
+    """
+    now = DayRange(period_start(today, frequency), today)
+    first = period_start(now.first - DAY, frequency)
+    return now, DayRange(first, min(first + (now.length - 1) * DAY, now.first - DAY))
+
+
+def change_percent(now: Decimal | int, before: Decimal | int) -> int | None:
+    """Return by how many percent `now` is more, rounded to whole ones, halves away from 0; None from nothing."""
+    if not before:
+        return None
+    return int((Decimal(now - before) * 100 / abs(Decimal(before))).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+# --- Tallies: how many users have how much, by place -----------------------------------------------------------------
+def place_of(number: int) -> int:
+    """Return the place under which a number of 0 or more is counted: its first two digits, then zeros.
+
+    Each number up to 99 is its own place, so that is exact; above, a place spans a tenth of its number at most.
+    """
+    zeros = max(0, len(str(number)) - 2)
+    return int(number // 10**zeros * 10**zeros)
+
+
+def place_end(place: int) -> int:
+    """Return the last number that is counted under a place."""
+    return int(place + 10 ** max(0, len(str(place)) - 2) - 1)
+
+
+def median_place(users: Mapping[int, int]) -> int | None:
+    """Return the median of all users' numbers, as the middle of its place; None without users.
+
+    Where two users are in the middle it is the lower one's. Exact up to 99, within 5 % above.
+    """
+    half, seen = (sum(users.values()) + 1) // 2, 0
+    for place in sorted(users):
+        seen += users[place]
+        if seen >= half > 0:
+            return (place + place_end(place)) // 2
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How many users have a number from `first` to `last`, both included."""
+
+    first: int
+    last: int
+    users: int
+
+
+BARS_MAX: Final = 14
+
+
+def histogram(users: Mapping[int, int]) -> list[Bar]:
+    """Return bars of about equal ratio, 1-9, 10-19, 20-49, 50-99 and so on, from the least to the greatest number.
+
+    A bar of 0 is apart. Each bar is made up of whole places, so the counts are exact. What is below a wide span of
+    bars is put into one, so that there are no more than BARS_MAX of them.
+    """
+    counted = {place: count for place, count in users.items() if count}
+    if not counted:
+        return []
+    starts = [0, *_starts(max(counted))]
+    while len(starts) > BARS_MAX:
+        del starts[2]
+    bars = [
+        Bar(first, after - 1, sum(count for place, count in counted.items() if first <= place < after))
+        for first, after in zip(starts, [*starts[1:], _next_start(starts[-1])], strict=True)
+    ]
+    return bars if counted.get(0) else bars[1:]
+
+
+def _starts(greatest: int) -> Iterator[int]:
+    start = 1
+    while start <= greatest:
+        yield start
+        start = _next_start(start)
+
+
+def _next_start(start: int) -> int:
+    """Return where the bar after the one that begins at `start` begins: 1, 10, 20, 50, 100, 200, 500..."""
+    if start < 10:
+        return start + 1 if start == 0 else 10
+    return start * 5 // 2 if str(start).startswith("2") else start * 2
+
+
+def sum_by_day(days: DayRange, amounts: Iterable[tuple[date, Decimal | int]]) -> list[int]:
+    """Return the sum of the amounts of each of the days, in order; what is of other days is left out."""
+    sums: dict[date, int] = dict.fromkeys(days.days, 0)
+    for day, amount in amounts:
+        if day in sums:
+            sums[day] += int(amount)
+    return list(sums.values())

@@ -191,6 +191,7 @@ CELERY_BEAT_SCHEDULE = {
     "prune-rejected-events": _every(60 * 60, "engine.tasks.prune_rejected_events"),
     "prune-webhook-log": _every(5 * 60, "webhooks.tasks.prune_log"),
     "fold-deltas": _every(15, "analytics.tasks.fold_deltas"),
+    "roll-up": _every(2, "analytics.tasks.roll_up"),
     "work-on-imports": _every(2, "imports.tasks.work_on"),
     "cancel-forgotten-imports": _every(24 * 60 * 60, "imports.tasks.cancel_forgotten"),
 }

@@ -4,15 +4,17 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from analytics import rollup
 from analytics.services import recount
 
 
 class Command(BaseCommand):
-    """Counts users, completions, points and levels anew; events may go on meanwhile."""
+    """Counts users, completions, points and levels, and rolls all up, anew; events may go on meanwhile."""
 
-    help = "Count users, completions, points and levels anew, for when rows were written past the engine."
+    help = "Count, and roll up, everything anew, for when rows were written past the engine."
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Recount."""
         recount()
+        rollup.rebuild()
         self.stdout.write("Everything was counted anew.")

@@ -6,6 +6,7 @@ import click
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from analytics.rollup import roll_up
 from config import demo
 
 
@@ -24,4 +25,5 @@ class Command(BaseCommand):
         total = sum(1 for _ in demo.demo_events(now))
         with click.progressbar(length=total, label="Seeding two months of a study app") as bar:
             count = demo.play(now, bar.update)
+        roll_up()
         self.stdout.write(f"{count:,} events of {demo.USERS} users are in.")
