@@ -6,6 +6,8 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from engine.verify_roll_up import ROLL_UP_CHECKS
+
 SHOWN_MAX: Final = 20
 
 
@@ -237,6 +239,7 @@ CHECKS: Final = (
         WHERE coalesce(c.users, 0) <> coalesce(t.users, 0)
         """,
     ),
+    *(Check(claim, sql) for claim, sql in ROLL_UP_CHECKS),
 )
 
 

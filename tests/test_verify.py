@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from analytics.rollup import roll_up
 from engine.adjustments import adjust_points
 from engine.inputs import AdjustInput, OpeningInput
 from engine.pipeline import process
@@ -36,6 +37,7 @@ def played(transactional_db: None, api: Api) -> Game:
     user = EndUser.objects.get(external_id="bob")
     adjust_points(user=user, system_key="xp", points=2, reason="Goodwill", operator="maria", token=uuid4())
     sequence(timezone.now())
+    roll_up()
     return game
 
 
@@ -74,6 +76,20 @@ DAMAGE = {
     "a counter that counts too many": """
         INSERT INTO analytics_counter (kind, subject, place, users)
         VALUES ('user', '00000000-0000-0000-0000-000000000000', 0, 7)""",
+    "a rolled-up ledger that is not its lines": "UPDATE analytics_ledgermark SET earned = earned + 1",
+    "a rolled-up day that is missing": "DELETE FROM analytics_systemday",
+    "a boost's day that never was": """
+        INSERT INTO analytics_boostday (system_id, boost_id, day, awards, awarded, without)
+        SELECT id, id, now(), 1, 2, 1 FROM points_pointssystem""",
+    "a tally of earned points that counts too many": "UPDATE analytics_earnedtally SET users = users + 1",
+    "a tally of first days that sums too much": "UPDATE analytics_earlytally SET points = points + 1",
+    "a tally of a level that nobody reached": """
+        INSERT INTO analytics_leveltally (system_id, threshold, place, users)
+        SELECT id, 10, 0, 1 FROM points_pointssystem""",
+    "a rolled-up day with too many events": "UPDATE analytics_eventday SET events = events + 1",
+    "a day with too many active users": "UPDATE analytics_activeday SET users = users + 1",
+    "a cohort that is too large": "UPDATE analytics_cohortweek SET users = users + 1",
+    "a user who is marked on another day": "UPDATE analytics_usermark SET days = days + 2",
 }
 
 
@@ -87,4 +103,4 @@ def test_verify_fails_and_names(damage: str, played: Game) -> None:
         call_command("verify", stdout=out)
     assert failure.value.returncode == 1
     assert "WRONG" in out.getvalue()
-    assert any(name in out.getvalue() for name in ("alice", "award ", "completion ", "counter "))
+    assert any(name in out.getvalue() for name in ("alice", "award ", "completion ", "counter ", "roll-up "))
