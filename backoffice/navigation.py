@@ -1,6 +1,7 @@
 """The admin's sidebar."""
 
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -76,6 +77,7 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
                     {"title": title, "link": _this_page, "inline": f"dataset-{model}", "permission": is_change}
                     for title, model in (("Triggers", "pointstrigger"), ("Boosts", "boost"), ("Levels", "level"))
                 ),
+                {"title": "Analytics", "link": _analytics_page, "permission": is_change},
             ],
         }
     ]
@@ -87,4 +89,25 @@ def is_change(request: HttpRequest) -> bool:
 
 
 def _this_page(request: HttpRequest) -> str:
-    return request.path
+    return _page_of_system(request, "change") or request.path
+
+
+def _analytics_page(request: HttpRequest) -> str:
+    return _page_of_system(request, "analytics")
+
+
+def _page_of_system(request: HttpRequest, page: str) -> str:
+    """Return the address of one of the pages of the points system that this page is about; nothing where it is none."""
+    match = request.resolver_match
+    if match is None or match.url_name is None or not match.url_name.startswith("points_pointssystem_"):
+        return ""
+    object_id = match.kwargs.get("object_id")
+    return reverse(f"admin:points_pointssystem_{page}", args=(object_id,)) if _is_id(object_id) else ""
+
+
+def _is_id(text: object) -> bool:
+    try:
+        UUID(str(text))
+    except ValueError:
+        return False
+    return True

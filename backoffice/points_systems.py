@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from unfold.datasets import BaseDataset
 from unfold.decorators import display
 
+from backoffice.analytics_pages import AnalyticsAdmin
 from backoffice.tabs import Tab, TabAdmin
 from boosts.admin import BoostAdmin
 from boosts.models import Boost, BoostStatus
@@ -82,7 +83,7 @@ class LevelsTab(Tab):
     title = "Levels"
 
 
-class PointsSystemAdmin(BadgedAdmin):
+class PointsSystemAdmin(AnalyticsAdmin, BadgedAdmin):
     """Points systems: XP, gems, energy."""
 
     empty_hint = "A points system is a currency of its own: XP, gems, energy."

@@ -276,7 +276,11 @@ UNFOLD = {
     ],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
-    "STYLES": [lambda request: static("backoffice/admin.css")],
+    "STYLES": [
+        lambda request: static("backoffice/admin.css"),
+        lambda request: static("backoffice/analytics.css"),
+    ],
+    "SCRIPTS": [lambda request: static("backoffice/charts.js")],
     "TABS": "backoffice.navigation.tabs",
     "DASHBOARD_CALLBACK": "backoffice.dashboard.dashboard",
     "SIDEBAR": {

@@ -4,11 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from backoffice.dashboard import activity_csv
 from core.health import healthz, readyz
 from core.media import serve_favicon, serve_media
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/activity.csv", admin.site.admin_view(activity_csv), name="activity_csv"),
     path("admin/", admin.site.urls),
     path("healthz", healthz),
     path("readyz", readyz),
