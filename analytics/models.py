@@ -166,10 +166,15 @@ class EventDay(models.Model):
 
 
 class ActiveDay(models.Model):
-    """How many users had an event on a day."""
+    """How many users had an event on a day, and for how many it was the first such day of its week, or of its month.
+
+    So how many were active in a week or a month up to some day is a sum over its days.
+    """
 
     day = models.DateField(primary_key=True)
     users = models.BigIntegerField()
+    week_firsts = models.BigIntegerField()
+    month_firsts = models.BigIntegerField()
 
     def __str__(self) -> str:
         return f"{self.day}: {self.users}"
@@ -196,6 +201,18 @@ class EarnedTally(models.Model):
 
     def __str__(self) -> str:
         return f"from {self.place}: {self.users}"
+
+
+class TopEarner(models.Model):
+    """A user among the 100 of a points system who earned most. That only ever grows, so only who earns comes in."""
+
+    pk = models.CompositePrimaryKey("system_id", "user_id")
+    system_id = models.UUIDField()
+    user_id = models.UUIDField()
+    earned = models.DecimalField(max_digits=38, decimal_places=0)
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.earned}"
 
 
 class EarlyTally(models.Model):

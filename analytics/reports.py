@@ -26,12 +26,6 @@ from streaks.rules import Frequency
 
 BRING_UP_TO_DATE_S_MAX: Final = 0.25
 
-# Of each user's mark, the bits of the days from %(first)s to %(last)s, at most a month. See `UserMark`.
-_ACTIVE: Final = """
-count(*) FILTER (WHERE last_day >= %(first_{name})s AND last_day - %(last_{name})s <= 62 AND
-    (days >> greatest(last_day - %(last_{name})s, 0))
-    & ((1::bigint << greatest(least(last_day, %(last_{name})s) - %(first_{name})s + 1, 0)) - 1) <> 0)
-"""
 _SYSTEM_DAYS: Final = """
 SELECT system_id, day, sum(awards)::bigint, sum(awarded), sum(deducted) FROM analytics_systemday
 WHERE system_id = ANY(%(systems)s) AND day BETWEEN %(first)s AND %(last)s
@@ -51,18 +45,13 @@ FROM analytics_boostday d LEFT JOIN boosts_boost b ON b.id = d.boost_id
 WHERE d.system_id = %(system)s AND d.day BETWEEN %(first)s AND %(last)s
 GROUP BY d.boost_id, b.name, b.multiplier ORDER BY sum(d.awarded) - sum(d.without) DESC, d.boost_id
 """
-# The tally says from which place on there are enough of them, so only those few are sorted.
 _TOP_USERS: Final = """
-SELECT u.id, u.external_id, coalesce(u.name, ''), m.earned, b.total
-FROM analytics_ledgermark m
-JOIN users_enduser u ON u.id = m.user_id
-JOIN points_pointsbalance b ON b.user_id = m.user_id AND b.system_id = m.system_id
-WHERE m.system_id = %(system)s AND m.earned > 0 AND m.earned >= coalesce((
-    SELECT place FROM (
-        SELECT place, sum(users) OVER (ORDER BY place DESC) AS up_to_here
-        FROM analytics_earnedtally WHERE system_id = %(system)s
-    ) AS t WHERE up_to_here >= %(count)s ORDER BY place DESC LIMIT 1), 0)
-ORDER BY m.earned DESC, m.user_id LIMIT %(count)s
+SELECT u.id, u.external_id, coalesce(u.name, ''), t.earned, b.total
+FROM analytics_topearner t
+JOIN users_enduser u ON u.id = t.user_id
+JOIN points_pointsbalance b ON b.user_id = t.user_id AND b.system_id = t.system_id
+WHERE t.system_id = %(system)s
+ORDER BY t.earned DESC, t.user_id LIMIT %(count)s
 """
 
 
@@ -190,7 +179,7 @@ def boost_effects(system_id: UUID, days: DayRange) -> list[BoostEffect]:
 
 
 def top_users(system_id: UUID, count: int) -> list[TopUser]:
-    """Return the users who earned most since the beginning, the first of them first."""
+    """Return the users who earned most since the beginning, the first of them first; at most TOP_KEPT are known."""
     return [
         TopUser(id_, external_id, name, int(earned), total)
         for id_, external_id, name, earned, total in _rows(_TOP_USERS, {"system": system_id, "count": count})
@@ -254,24 +243,23 @@ def active_by_day(days: DayRange) -> list[tuple[date, int]]:
     )
 
 
-def active_users(today: date) -> dict[str, ActiveUsers]:
-    """Return how many users had an event today, this week and this month, by those names, each with what was before.
+def active_users(today: date) -> dict[Frequency, ActiveUsers]:
+    """Return how many users had an event today, this week and this month, each with how many had in what was before.
 
     A running week or month is compared with as many days from the beginning of the one before.
     """
-    yesterday = DayRange(today, today).before
-    spans = {
-        "today": (DayRange(today, today), yesterday),
-        "week": to_date(today, Frequency.WEEKLY),
-        "month": to_date(today, Frequency.MONTHLY),
+    firsts = {Frequency.DAILY: "users", Frequency.WEEKLY: "week_firsts", Frequency.MONTHLY: "month_firsts"}
+    spans = {frequency: to_date(today, frequency) for frequency in firsts}
+    earliest = min(before.first for _, before in spans.values())
+    rows = list(ActiveDay.objects.filter(day__range=(earliest, today)))
+
+    def active(days: DayRange, column: str) -> int:
+        return sum(getattr(row, column) for row in rows if days.first <= row.day <= days.last)
+
+    return {
+        frequency: ActiveUsers(active(now, firsts[frequency]), active(before, firsts[frequency]))
+        for frequency, (now, before) in spans.items()
     }
-    ranges = {f"{name}_{part}": days for name, pair in spans.items() for part, days in enumerate(pair)}
-    parameters = {f"first_{name}": days.first for name, days in ranges.items()}
-    parameters |= {f"last_{name}": days.last for name, days in ranges.items()}
-    counts = ", ".join(_ACTIVE.format(name=name) for name in ranges)
-    (row,) = _rows(f"SELECT {counts} FROM analytics_usermark WHERE last_day >= %(first_month_1)s", parameters)
-    numbers = dict(zip(ranges, row, strict=True))
-    return {name: ActiveUsers(numbers[f"{name}_0"], numbers[f"{name}_1"]) for name in spans}
 
 
 def _rows(statement: str, parameters: Mapping[str, Any]) -> list[Any]:

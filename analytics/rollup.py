@@ -37,6 +37,7 @@ from analytics.models import (
     LevelTally,
     RollUpProgress,
     SystemDay,
+    TopEarner,
     UserMark,
 )
 from analytics.store import thresholds_to_count
@@ -52,11 +53,13 @@ SETTLING_S: Final = 10
 """By how much clocks of machines may disagree: so far back a short walk always begins again."""
 EARLY_DAYS: Final = 14
 """What a user's first days are."""
+TOP_KEPT: Final = 100
+"""How many of those who earned most are known by name."""
 SWEEP: Final = "sweep"
 
 ROLLED_UP: Final = (
     *(UserMark, EventMark, LedgerMark, LevelMark, RollUpProgress),
-    *(SystemDay, BoostDay, EventDay, ActiveDay, CohortWeek, EarnedTally, EarlyTally, LevelTally),
+    *(SystemDay, BoostDay, EventDay, ActiveDay, CohortWeek, EarnedTally, TopEarner, EarlyTally, LevelTally),
 )
 """Every table of the roll-up."""
 
@@ -119,6 +122,20 @@ SELECT user_id, day, last_day, days, greatest(last_day, max(day) OVER (PARTITION
        NOT coalesce(last_day - day BETWEEN 0 AND 62 AND days & (1::bigint << (last_day - day)) <> 0, false) AS is_fresh
 FROM (SELECT DISTINCT user_id, day, last_day, days FROM event WHERE counts) AS e
 """
+# Their new days, and where there are some, those that were counted before.
+_KNOWN: Final = """
+SELECT user_id, day, false AS is_old FROM active WHERE is_fresh
+UNION ALL
+SELECT user_id, last_day - n, true
+FROM (SELECT DISTINCT user_id, last_day, days FROM active WHERE is_fresh AND days <> 0) AS a
+CROSS JOIN generate_series(0, 62) AS n
+WHERE days & (1::bigint << n) <> 0
+"""
+_FIRST: Final = """
+SELECT unit, min(day) AS day, min(day) FILTER (WHERE is_old) AS old_day
+FROM known CROSS JOIN (VALUES ('week'), ('month')) AS u(unit)
+GROUP BY user_id, unit, date_trunc(unit, day::timestamp)
+"""
 _LEDGER: Final = """
 SELECT p.id AS user_id, b.system_id, b.seq AS upto, p.created AS since, p.week, coalesce(m.seq, 0) AS seq,
        coalesce(m.earned, 0) AS earned, coalesce(m.early, 0) AS early, coalesce(m.peak, 0) AS peak
@@ -176,9 +193,19 @@ SELECT day, metric_id, count(*) FROM event WHERE counts GROUP BY day, metric_id
 ON CONFLICT (day, metric_id) DO UPDATE SET events = analytics_eventday.events + excluded.events
 """
 _WRITE_ACTIVE_DAYS: Final = """
-INSERT INTO analytics_activeday (day, users)
-SELECT day, count(*) FROM active WHERE is_fresh GROUP BY day
-ON CONFLICT (day) DO UPDATE SET users = analytics_activeday.users + excluded.users
+INSERT INTO analytics_activeday AS d (day, users, week_firsts, month_firsts)
+SELECT day, sum(users), sum(week_firsts), sum(month_firsts)
+FROM (
+    SELECT day, 1 AS users, 0 AS week_firsts, 0 AS month_firsts FROM active WHERE is_fresh
+    UNION ALL
+    SELECT v.day, 0, CASE unit WHEN 'week' THEN v.users ELSE 0 END, CASE unit WHEN 'month' THEN v.users ELSE 0 END
+    FROM first f CROSS JOIN LATERAL (VALUES (f.day, 1), (f.old_day, -1)) AS v(day, users)
+    WHERE f.day IS DISTINCT FROM f.old_day AND v.day IS NOT NULL
+) AS each
+GROUP BY day
+ON CONFLICT (day) DO UPDATE
+SET users = d.users + excluded.users, week_firsts = d.week_firsts + excluded.week_firsts,
+    month_firsts = d.month_firsts + excluded.month_firsts
 """
 _WRITE_LEDGER_MARKS: Final = """
 INSERT INTO analytics_ledgermark AS m (user_id, system_id, seq, earned, spent, early, peak)
@@ -217,6 +244,24 @@ WHERE v.amount > 0 AND m.earned_now > 0
 GROUP BY 1, 2
 ON CONFLICT (system_id, place) DO UPDATE SET users = t.users + excluded.users, points = t.points + excluded.points
 """
+_CUT: Final = f"""
+SELECT system_id, min(earned) AS earned FROM analytics_topearner GROUP BY system_id HAVING count(*) >= {TOP_KEPT}
+"""
+_WRITE_TOP: Final = """
+INSERT INTO analytics_topearner AS t (system_id, user_id, earned)
+SELECT m.system_id, m.user_id, m.earned + m.earned_now
+FROM moved m LEFT JOIN cut c ON c.system_id = m.system_id
+WHERE m.earned_now > 0 AND m.earned + m.earned_now >= coalesce(c.earned, 0)
+ON CONFLICT (system_id, user_id) DO UPDATE SET earned = excluded.earned
+"""
+_PRUNE_TOP: Final = f"""
+DELETE FROM analytics_topearner t
+USING (
+    SELECT system_id, user_id, row_number() OVER (PARTITION BY system_id ORDER BY earned DESC, user_id) AS place
+    FROM analytics_topearner
+) AS ranked
+WHERE ranked.place > {TOP_KEPT} AND (t.system_id, t.user_id) = (ranked.system_id, ranked.user_id)
+"""
 _WRITE_EARLY: Final = f"""
 INSERT INTO analytics_earlytally AS t (system_id, week, place, users, points)
 SELECT m.system_id, m.week, {place_sql("v.amount")}, sum(v.users), sum(v.users * v.amount)
@@ -240,13 +285,15 @@ ON CONFLICT (system_id, threshold, place) DO UPDATE SET users = t.users + exclud
 
 _ROLL: Final = f"""
 WITH person AS MATERIALIZED ({_PERSON}), event AS MATERIALIZED ({_EVENT}), active AS MATERIALIZED ({_ACTIVE}),
+known AS MATERIALIZED ({_KNOWN}), first AS MATERIALIZED ({_FIRST}), cut AS MATERIALIZED ({_CUT}),
 ledger AS MATERIALIZED ({_LEDGER}), line AS MATERIALIZED ({_LINE}), moved AS MATERIALIZED ({_MOVED}),
 ladder AS MATERIALIZED ({_LADDER}),
 write_users AS ({_WRITE_USERS}), write_cohorts AS ({_WRITE_COHORTS}),
 write_event_marks AS ({_WRITE_EVENT_MARKS}), write_event_days AS ({_WRITE_EVENT_DAYS}),
 write_active_days AS ({_WRITE_ACTIVE_DAYS}), write_ledger_marks AS ({_WRITE_LEDGER_MARKS}),
 write_system_days AS ({_WRITE_SYSTEM_DAYS}), write_boost_days AS ({_WRITE_BOOST_DAYS}),
-write_earned AS ({_WRITE_EARNED}), write_early AS ({_WRITE_EARLY}), write_levels AS ({_WRITE_LEVELS})
+write_earned AS ({_WRITE_EARNED}), write_top AS ({_WRITE_TOP}), write_early AS ({_WRITE_EARLY}),
+write_levels AS ({_WRITE_LEVELS})
 SELECT (SELECT count(*) FROM line), (SELECT count(*) FROM event)
 """
 
@@ -310,6 +357,8 @@ class _Run:
         """Count what is new of these users. The lock is held, since before this statement began."""
         cursor.execute(_ROLL, {"users": sorted(set(users))})
         lines, events = cursor.fetchone()
+        if lines:
+            cursor.execute(_PRUNE_TOP)
         self.lines += lines
         self.events += events
 

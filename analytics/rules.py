@@ -120,7 +120,7 @@ def days_up_to(last: date, count: int) -> DayRange:
 
 
 def to_date(today: date, frequency: Frequency) -> tuple[DayRange, DayRange]:
-    """Return the running week or month up to today, and as many days from the beginning of the one before.
+    """Return the running day, week or month up to today, and as many days from the beginning of the one before.
 
     Those before end with their period: on 31 March, it is compared with all of February.
     """
@@ -179,20 +179,20 @@ BARS_MAX: Final = 14
 def histogram(users: Mapping[int, int]) -> list[Bar]:
     """Return bars of about equal ratio, 1-9, 10-19, 20-49, 50-99 and so on, from the least to the greatest number.
 
-    A bar of 0 is apart. Each bar is made up of whole places, so the counts are exact. What is below a wide span of
-    bars is put into one, so that there are no more than BARS_MAX of them.
+    A bar of 0 is apart. Each bar is made up of whole places, so the counts are exact. The lowest of more than BARS_MAX
+    are put into one.
     """
-    counted = {place: count for place, count in users.items() if count}
-    if not counted:
-        return []
-    starts = [0, *_starts(max(counted))]
+    nothing = users.get(0, 0)
+    counted = {place: count for place, count in users.items() if count and place}
+    starts = [start for start in _starts(max(counted, default=0)) if _next_start(start) > min(counted)]
     while len(starts) > BARS_MAX:
-        del starts[2]
+        del starts[1]
+    ends = [*starts[1:], *(_next_start(start) for start in starts[-1:])]
     bars = [
         Bar(first, after - 1, sum(count for place, count in counted.items() if first <= place < after))
-        for first, after in zip(starts, [*starts[1:], _next_start(starts[-1])], strict=True)
+        for first, after in zip(starts, ends, strict=True)
     ]
-    return bars if counted.get(0) else bars[1:]
+    return [Bar(0, 0, nothing), *bars] if nothing else bars
 
 
 def _starts(greatest: int) -> Iterator[int]:
@@ -204,8 +204,8 @@ def _starts(greatest: int) -> Iterator[int]:
 
 def _next_start(start: int) -> int:
     """Return where the bar after the one that begins at `start` begins: 1, 10, 20, 50, 100, 200, 500..."""
-    if start < 10:
-        return start + 1 if start == 0 else 10
+    if start == 1:
+        return 10
     return start * 5 // 2 if str(start).startswith("2") else start * 2
 
 

@@ -23,6 +23,7 @@ from backoffice.charts import (
     Panel,
     bars,
     by_step,
+    label_lines,
     line,
     number_card,
     steps_of,
@@ -45,7 +46,7 @@ NO_POINTS: Final = (
 
 def cards(period: Period, now: Sequence[SystemSums], before: Sequence[SystemSums]) -> list[Card]:
     """Return the sums of the period, compared with those of the one before."""
-    days, compared = period.days, f"than in the {period.days.length} days before"
+    days, compared = period.days, f"the {period.days.length} days before"
     parts: tuple[tuple[str, Callable[[SystemSums], int]], ...] = (
         ("Points awarded", lambda each: each.awarded),
         ("Points deducted", lambda each: each.deducted),
@@ -168,17 +169,13 @@ def _source_chart(rows: Sequence[Sequence[Cell]], summary: str) -> Chart:
         datasets.append(bars("Deducted", [-each for each in deducted], ROSE, stack="points"))
     most = f"; the first, {rows[0][0]}, awarded {awarded[0]:,} and deducted {deducted[0]:,}."
     return Chart(
-        [_short(str(row[0])) for row in rows],
+        [label_lines(str(row[0])) for row in rows],
         datasets,
         summary + most,
         is_sideways=True,
         is_stacked=True,
         x_title="Points",
     )
-
-
-def _short(text: str, length: int = 28) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def earned(period: Period, tally: Tally) -> Panel:
@@ -308,7 +305,7 @@ def funnel(period: Period, system: PointsSystem, levels: Sequence[Level], users:
         rows.append([level.name, level.points, count, _percent(count, users), _percent(count, before), _took(minutes)])
         before = count
     chart = Chart(
-        [_short(level.name) for level in levels],
+        [label_lines(str(row[0]), *([f"median {row[5]}"] if row[5] and row[1] else [])) for row in rows],
         [bars("Users", [int(row[2] or 0) for row in rows], INDIGO)],
         f"Users who ever reached each of {len(levels)} levels.",
         is_sideways=True,
@@ -358,7 +355,7 @@ def boosts(period: Period, found: Sequence[BoostEffect]) -> Panel:
             ]
         )
     chart = Chart(
-        [_short(str(row[0])) for row in rows],
+        [label_lines(str(row[0])) for row in rows],
         [
             bars("Without it, about", [int(row[4] or 0) for row in rows], GREY),
             bars("With it", [int(row[3] or 0) for row in rows], TEAL),

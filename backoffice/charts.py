@@ -1,5 +1,6 @@
 """Figures for people: cards, sparklines, and charts of Chart.js that each have a table and a file behind them."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -24,7 +25,8 @@ GREY: Final = "#8b93a1"
 
 DAYS_APART_MAX: Final = 92
 """Above so many days a chart goes by weeks."""
-BAR_PX: Final = 34
+BAR_PX: Final = 38
+LABEL_LENGTH: Final = 17
 CHART_PX: Final = 260
 SPARK_WIDTH: Final = 120
 SPARK_HEIGHT: Final = 32
@@ -44,14 +46,13 @@ class Dataset(TypedDict, total=False):
     order: int
     stack: str
     maxBarThickness: int
-    tension: float
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
     """A chart; `summary` tells in words what it shows, for who cannot see it."""
 
-    labels: Sequence[str]
+    labels: Sequence[str | list[str]]
     datasets: Sequence[Dataset]
     summary: str
     type: str = "bar"
@@ -175,13 +176,19 @@ def show(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.1f}"
 
 
+def label_lines(text: str, *more: str) -> list[str]:
+    """Return a label as lines that a phone has room for: at most two of the text, then those that are given."""
+    return [*textwrap.wrap(text, LABEL_LENGTH, max_lines=2, placeholder="…"), *more]
+
+
 def _in_file(cell: Cell) -> str:
     return write_text(cell) if cell is None or isinstance(cell, str) else str(cell)
 
 
 def number_card(title: str, now: int, before: int, series: Sequence[int], *, compared: str) -> Card:
-    """Return a card of a sum and its change."""
-    return Card(title, f"{now:,}", change_percent(now, before), compared, sparkline(series))
+    """Return a card of a sum, how it changed since `compared`, a stretch of time in words, and its course."""
+    change = change_percent(now, before)
+    return Card(title, f"{now:,}", change, f"{'in' if change is None else 'than in'} {compared}", sparkline(series))
 
 
 def sparkline(series: Sequence[int]) -> SafeString:
@@ -237,7 +244,6 @@ def line(label: str, data: Sequence[int], colour: str, *, is_dashed: bool = Fals
         borderWidth=2,
         borderDash=[4, 4] if is_dashed else [],
         pointRadius=0,
-        tension=0.2,
         order=0,
         # Of its own, so that it is not piled upon the bars where those are.
         stack=label,

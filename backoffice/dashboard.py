@@ -25,6 +25,7 @@ from core.models import ConfigurationStatus
 from engine import queue
 from metrics.models import Metric
 from points.models import PointsSystem, PointsTrigger, TriggerStatus
+from streaks.rules import Frequency
 from webhooks import watch
 from webhooks.watch import in_trouble, trouble_of
 
@@ -130,7 +131,7 @@ def _events_card(period: Period, events: Sequence[tuple[Any, int]]) -> Card:
 
 
 def _compared(period: Period) -> str:
-    return f"than in the {period.days.length} days before"
+    return f"the {period.days.length} days before"
 
 
 def _active_cards(request: HttpRequest, period: Period) -> list[Card]:
@@ -139,19 +140,19 @@ def _active_cards(request: HttpRequest, period: Period) -> list[Card]:
         return []
     active = reports.active_users(period.today)
     titles = {
-        "today": ("Active users today", "than yesterday"),
-        "week": ("Active users this week", "than by then last week"),
-        "month": ("Active users this month", "than by then last month"),
+        Frequency.DAILY: ("Active users today", "than yesterday"),
+        Frequency.WEEKLY: ("Active users this week", "than by then last week"),
+        Frequency.MONTHLY: ("Active users this month", "than by then last month"),
     }
     return [
         Card(
             title,
-            f"{active[name].now:,}",
-            change_percent(active[name].now, active[name].before),
+            f"{active[each].now:,}",
+            change_percent(active[each].now, active[each].before),
             compared,
-            note=f"{active[name].before:,} {compared.removeprefix('than ')}",
+            note=f"{active[each].before:,} {compared.removeprefix('than ')}",
         )
-        for name, (title, compared) in titles.items()
+        for each, (title, compared) in titles.items()
     ]
 
 

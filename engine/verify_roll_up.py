@@ -93,6 +93,21 @@ ROLL_UP_CHECKS: Final = (
         """,
     ),
     (
+        "Those who earned most of a points system are those of whom that is kept.",
+        """
+        SELECT format('roll-up of user %s, system %s: %s among those who earned most, by their ledger %s', user_id,
+                      system_id, t.earned, m.earned)
+        FROM analytics_topearner t
+        FULL JOIN (
+            SELECT system_id, user_id, earned FROM (
+                SELECT *, row_number() OVER (PARTITION BY system_id ORDER BY earned DESC, user_id) AS place
+                FROM analytics_ledgermark WHERE earned > 0
+            ) AS ranked WHERE place <= 100
+        ) AS m USING (system_id, user_id)
+        WHERE t.earned IS DISTINCT FROM m.earned
+        """,
+    ),
+    (
         "Every tally of who reached a level, and after how long, is that of the first lines that did.",
         f"""
         SELECT format('roll-up of system %s: %s users reached %s after %s minutes, by their ledgers %s', system_id,
@@ -128,10 +143,22 @@ ROLL_UP_CHECKS: Final = (
         ) AS e USING (day, metric_id)
         WHERE d.events IS DISTINCT FROM e.events
         UNION ALL
-        SELECT format('roll-up of %s: %s active users, by the events %s', day, d.users, e.users)
+        SELECT format('roll-up of %s: %s active users, %s for the first time in the week and %s in the month, '
+                      'by the events %s, %s and %s', day, d.users, d.week_firsts, d.month_firsts, e.users,
+                      e.week_firsts, e.month_firsts)
         FROM analytics_activeday d
-        FULL JOIN (SELECT day, count(DISTINCT user_id) AS users FROM ({_EVENTS}) AS e GROUP BY 1) AS e USING (day)
-        WHERE d.users IS DISTINCT FROM e.users
+        FULL JOIN (
+            SELECT day, count(*) AS users,
+                   count(*) FILTER (WHERE day = min_of_week) AS week_firsts,
+                   count(*) FILTER (WHERE day = min_of_month) AS month_firsts
+            FROM (
+                SELECT day, min(day) OVER (PARTITION BY user_id, date_trunc('week', day::timestamp)) AS min_of_week,
+                       min(day) OVER (PARTITION BY user_id, date_trunc('month', day::timestamp)) AS min_of_month
+                FROM (SELECT DISTINCT user_id, day FROM ({_EVENTS}) AS e) AS active
+            ) AS dated
+            GROUP BY day
+        ) AS e USING (day)
+        WHERE (d.users, d.week_firsts, d.month_firsts) IS DISTINCT FROM (e.users, e.week_firsts, e.month_firsts)
         """,
     ),
     (

@@ -88,6 +88,8 @@ DAMAGE = {
         SELECT id, 10, 0, 1 FROM points_pointssystem""",
     "a rolled-up day with too many events": "UPDATE analytics_eventday SET events = events + 1",
     "a day with too many active users": "UPDATE analytics_activeday SET users = users + 1",
+    "a day that was the first of too many": "UPDATE analytics_activeday SET week_firsts = week_firsts + 1",
+    "a top earner who is missing": "DELETE FROM analytics_topearner",
     "a cohort that is too large": "UPDATE analytics_cohortweek SET users = users + 1",
     "a user who is marked on another day": "UPDATE analytics_usermark SET days = days + 2",
 }
