@@ -26,7 +26,7 @@ GREY: Final = "#8b93a1"
 DAYS_APART_MAX: Final = 92
 """Above so many days a chart goes by weeks."""
 BAR_PX: Final = 38
-LABEL_LENGTH: Final = 17
+LABEL_LENGTH: Final = 20
 CHART_PX: Final = 260
 SPARK_WIDTH: Final = 120
 SPARK_HEIGHT: Final = 32
@@ -43,6 +43,7 @@ class Dataset(TypedDict, total=False):
     borderDash: list[int]
     borderWidth: int
     pointRadius: int
+    pointStyle: str
     order: int
     stack: str
     maxBarThickness: int
@@ -69,7 +70,8 @@ class Chart:
     @property
     def height(self) -> int:
         """How many pixels it is high: sideways, as its bars need."""
-        return 70 + BAR_PX * len(self.labels) if self.is_sideways else CHART_PX
+        stacks = len({each.get("stack") for each in self.datasets})
+        return 80 + (BAR_PX + 14 * (stacks - 1)) * len(self.labels) + 14 * stacks if self.is_sideways else CHART_PX
 
     @property
     def options(self) -> str:
@@ -93,7 +95,7 @@ class Chart:
                 "legend": {
                     "display": len(self.datasets) > 1,
                     "align": "start",
-                    "labels": {"boxWidth": 10, "boxHeight": 10},
+                    "labels": {"usePointStyle": True, "pointStyleWidth": 14, "boxHeight": 8},
                 }
             },
             "scales": {"x": x, "y": y},
@@ -188,7 +190,7 @@ def _in_file(cell: Cell) -> str:
 def number_card(title: str, now: int, before: int, series: Sequence[int], *, compared: str) -> Card:
     """Return a card of a sum, how it changed since `compared`, a stretch of time in words, and its course."""
     change = change_percent(now, before)
-    return Card(title, f"{now:,}", change, f"{'in' if change is None else 'than in'} {compared}", sparkline(series))
+    return Card(title, f"{now:,}", change, f"{'in' if change is None else 'vs'} {compared}", sparkline(series))
 
 
 def sparkline(series: Sequence[int]) -> SafeString:
@@ -229,7 +231,13 @@ def by_step(days: DayRange, daily: Sequence[int]) -> list[int]:
 def bars(label: str, data: Sequence[Any], colour: str, *, order: int = 1, stack: str = "") -> Dataset:
     """Return a series of bars; those of one stack stand on each other, and what has a lower order is drawn on top."""
     return Dataset(
-        label=label, data=list(data), backgroundColor=colour, maxBarThickness=28, order=order, stack=stack or label
+        label=label,
+        data=list(data),
+        backgroundColor=colour,
+        maxBarThickness=28,
+        pointStyle="rect",
+        order=order,
+        stack=stack or label,
     )
 
 
@@ -244,6 +252,7 @@ def line(label: str, data: Sequence[int], colour: str, *, is_dashed: bool = Fals
         borderWidth=2,
         borderDash=[4, 4] if is_dashed else [],
         pointRadius=0,
+        pointStyle="line",
         order=0,
         # Of its own, so that it is not piled upon the bars where those are.
         stack=label,

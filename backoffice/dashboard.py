@@ -140,9 +140,9 @@ def _active_cards(request: HttpRequest, period: Period) -> list[Card]:
         return []
     active = reports.active_users(period.today)
     titles = {
-        Frequency.DAILY: ("Active users today", "than yesterday"),
-        Frequency.WEEKLY: ("Active users this week", "than by then last week"),
-        Frequency.MONTHLY: ("Active users this month", "than by then last month"),
+        Frequency.DAILY: ("Active users today", "vs yesterday"),
+        Frequency.WEEKLY: ("Active users this week", "vs the same days of last week"),
+        Frequency.MONTHLY: ("Active users this month", "vs the same days of last month"),
     }
     return [
         Card(

@@ -90,7 +90,7 @@ def test_the_sums_are_compared_with_those_of_as_many_days_before(operator: Clien
     roll_up()
     page = text_of(operator.get(url_of(study, "?days=7")))
     assert "2026-03-14 to 2026-03-20, compared with 2026-03-07 to 2026-03-13" in page
-    assert "Points awarded 60 +50 % than in the 7 days before" in page
+    assert "Points awarded 60 +50 % vs the 7 days before" in page
     assert "Points deducted 15 None in the 7 days before" in page
     points = table_of(operator, url_of(study, "?days=7"), "points")
     assert [row[0] for row in points] == [str(days_ago(count)) for count in range(6, -1, -1)]
@@ -280,10 +280,10 @@ def test_the_home_page_tells_how_the_product_is_used(operator: Client, study: Ga
     page = text_of(operator.get("/admin/?days=30"))
     roll_up()
     page = text_of(operator.get("/admin/?days=30"))
-    assert "Events 7 +600 % than in the 30 days before" in page
-    assert "Active users today 1 -50 % than yesterday" in page
-    assert "Active users this week 2 +100 % than by then last week" in page
-    assert "Active users this month 4 +300 % than by then last month" in page
+    assert "Events 7 +600 % vs the 30 days before" in page
+    assert "Active users today 1 -50 % vs yesterday" in page
+    assert "Active users this week 2 +100 % vs the same days of last week" in page
+    assert "Active users this month 4 +300 % vs the same days of last month" in page
     assert "XP awarded 170" in page
     assert "XP spent 0" in page
     assert table_of(operator, "/admin/activity.csv?days=7", "activity")[-2:] == [

@@ -1,7 +1,9 @@
 """The admin as an operator sees it, in Chromium."""
 
 import os
+import re
 import shutil
+import time
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from achievements.models import Achievement
 from achievements.services import create_achievement
+from analytics.rollup import roll_up
 from boosts.services import create_boost
 from config.demo_badges import draw_badge
 from imports.work import work_on_imports
@@ -462,3 +465,30 @@ def test_the_api_reference_loads_without_any_other_server(page: Page, live_serve
     page.goto(f"{live_server.url}/docs/")
     expect(page.get_by_text("Report an event")).to_be_visible()
     assert others == []
+
+
+def test_an_event_is_seen_in_the_analytics_of_its_points_system_within_5_seconds(
+    admin_page: Page, live_server: LiveServer, api: Api, game: Game
+) -> None:
+    game.trigger(points=10)
+    api.event("alice", 1)
+    roll_up()
+    admin_page.get_by_role("link", name="Analytics of XP").click()
+    awarded = admin_page.locator("#analytics .cards > div").first
+    expect(awarded).to_contain_text("Points awarded 10")
+    api.event("bob", 4)
+    sent = time.monotonic()
+    admin_page.get_by_role("link", name="7 days").click()
+    expect(admin_page).to_have_url(re.compile(r"\?days=7$"))
+    expect(awarded).to_contain_text("Points awarded 50")
+    assert time.monotonic() - sent < 5
+    # The chart is drawn, and its table opens by keyboard.
+    drawn = "canvas => Chart.getChart(canvas).data.datasets[1].data.at(-1)"
+    assert admin_page.locator("#points canvas").evaluate(drawn) == 50
+    admin_page.locator("#points summary").press("Enter")
+    expect(admin_page.locator("#points").get_by_role("row").last).to_contain_text("50")
+    with admin_page.expect_download() as download:
+        admin_page.get_by_role("link", name="Points over time as CSV").click()
+    assert Path(download.value.path()).read_text().splitlines()[-1].split(",")[1] == "50"
+    admin_page.set_viewport_size({"width": 390, "height": 800})
+    assert admin_page.evaluate("document.documentElement.scrollWidth") == 390
