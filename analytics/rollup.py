@@ -6,8 +6,8 @@ commit. So whoever sees a line sees all before it, and what is after the mark is
 however late it was committed, whatever clocks say, and also in a database that was restored elsewhere.
 
 Whom to look at is only a hint. Ids are in the order of time, so a short walk over the newest awards, events and users
-finds who moved a moment ago; it begins again where the oldest transaction that is still open may have written. A long
-walk over all users, some thousand at a time, finds everybody: it does the first roll-up, and whatever a hint missed.
+finds who moved a moment ago; it begins again where a transaction that is still open may have written. A long walk over
+all users, some thousand at a time, finds everybody: it does the first roll-up, and whatever a hint missed.
 
 One transaction at a time rolls up, under an advisory lock; it locks no user and no row of the hot path.
 """
@@ -51,6 +51,8 @@ BACKFILLED_AT_ONCE: Final = 2_000
 """How many ledgers are looked at for a new threshold in one transaction."""
 SETTLING_S: Final = 10
 """By how much clocks of machines may disagree: so far back a short walk always begins again."""
+PATIENCE_S: Final = 30
+"""How far back it begins again for a transaction that is still open; what that commits later, the long walk finds."""
 EARLY_DAYS: Final = 14
 """What a user's first days are."""
 TOP_KEPT: Final = 100
@@ -75,7 +77,8 @@ SET LOCAL plan_cache_mode = force_custom_plan
 # The first id that whoever is still at work may yet make visible, by the clock.
 _HORIZON: Final = f"""
 SELECT (lpad(to_hex(floor(extract(epoch FROM
-            least(now(), min(xact_start)) - interval '{SETTLING_S} seconds') * 1000)::bigint), 12, '0')
+            greatest(least(now(), min(xact_start)), now() - interval '{PATIENCE_S} seconds')
+            - interval '{SETTLING_S} seconds') * 1000)::bigint), 12, '0')
         || repeat('0', 20))::uuid
 FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database()
 """

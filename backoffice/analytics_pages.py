@@ -49,6 +49,7 @@ class AnalyticsAdmin(ModelAdmin):
             "cards": cards,
             "panels": panels,
             "is_complete": is_complete,
+            "rolled_up_users": None if is_complete else reports.rolled_up_users(),
         }
         return TemplateResponse(request, "backoffice/analytics.html", context)
 

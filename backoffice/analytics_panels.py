@@ -10,7 +10,7 @@ from analytics import reports
 from analytics.models import NO_SUBJECT
 from analytics.reports import BoostEffect, Source, SystemSums, Tally, TopUser
 from analytics.rollup import EARLY_DAYS
-from analytics.rules import DayRange, change_percent, histogram, median_place, sum_by_day
+from analytics.rules import change_percent, histogram, median_place, sum_by_day
 from backoffice.charts import (
     AMBER,
     GREY,
@@ -375,8 +375,3 @@ def boosts(period: Period, found: Sequence[BoostEffect]) -> Panel:
         "No boost multiplied anything in these days. Add one in the tab Boosts, and compare.",
         query=period.query,
     )
-
-
-def days_and_before(days: DayRange) -> DayRange:
-    """Return the period and the one before it as one."""
-    return DayRange(days.before.first, days.last)

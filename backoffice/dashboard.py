@@ -99,6 +99,7 @@ def _figures(request: HttpRequest, period: Period) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "period": period,
         "is_complete": is_complete,
+        "rolled_up_users": None if is_complete else reports.rolled_up_users(),
         "cards": [_events_card(period, events), *_active_cards(request, period)],
         "systems": [_system_row(period, system, sums[system.id], chosen) for system in systems[:SYSTEMS_SHOWN_MAX]],
         "systems_more": len(systems) > SYSTEMS_SHOWN_MAX,
