@@ -236,6 +236,11 @@ def events_by_day(days: DayRange) -> list[tuple[date, int]]:
     return list(rows.annotate(Sum("events")).order_by("day"))
 
 
+def has_events() -> bool:
+    """Tell whether there ever was an event."""
+    return EventDay.objects.exists()
+
+
 def active_by_day(days: DayRange) -> list[tuple[date, int]]:
     """Return how many users had an event on each day on which some had: exact."""
     return list(

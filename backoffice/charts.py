@@ -107,8 +107,8 @@ class Chart:
 class Panel:
     """A part of a page: a chart if there is something to draw, its table, and where the table is a file.
 
-    `numbers` are the table's columns of numbers, which stand to the right; `empty` says what to do where there is
-    nothing; `facts` stand above the chart.
+    `empty` says what to do where there is nothing; `facts` stand above the chart; one that `is_table` never has one.
+    `links` are where the first cells of the rows lead to.
     """
 
     key: str
@@ -132,10 +132,11 @@ class Panel:
 
     @property
     def shown_rows(self) -> list[tuple[str | None, list[tuple[str, bool]]]]:
-        """Each row with the link of its first cell, and its cells as text, which are numbers or not."""
+        """Each row with the link of its first cell, and its cells as text, each with whether numbers stand there."""
         links = self.links or [None] * len(self.rows)
+        are_numbers = [are_numbers for _, are_numbers in self.shown_headers]
         return [
-            (link, [(show(cell), isinstance(cell, int | float)) for cell in row])
+            (link, list(zip(map(show, row), are_numbers, strict=True)))
             for link, row in zip(links, self.rows, strict=True)
         ]
 

@@ -107,7 +107,7 @@ def _figures(request: HttpRequest, period: Period) -> dict[str, Any]:
     }
     if chosen is not None and request.user.has_perm("users.view_enduser"):
         figures["top_users"] = _top_users(period, chosen)
-    if not events:
+    if not events and not reports.has_events():
         figures["steps"] = _steps()
         figures["curl"] = _curl()
     return figures

@@ -331,8 +331,9 @@ def test_the_first_steps_that_are_done_are_ticked_and_gone_after_the_first_event
     game.trigger(points=1)
     api.event("alice", 1)
     roll_up()
-    assert "No event in these days Done" not in text_of(operator.get("/admin/"))
-    assert "first-steps" not in operator.get("/admin/").content.decode()
+    for days in ("", "?from=2026-01-01&to=2026-01-02"):
+        assert "first-steps" not in operator.get(f"/admin/{days}").content.decode()
+    assert "No event in these days." in text_of(operator.get("/admin/?from=2026-01-01&to=2026-01-02"))
 
 
 def test_while_the_first_roll_up_is_under_way_the_pages_say_so(operator: Client, api: Api, study: Game) -> None:
