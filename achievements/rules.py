@@ -47,7 +47,7 @@ def digest_terms(rule: AchievementRule) -> str:
     return sha256(repr((rule.type.value, *filters, *asked)).encode()).hexdigest()
 
 
-class Completion(Struct, frozen=True):
+class Completion(Struct, frozen=True, gc=False):
     """That a user completed an achievement, and when."""
 
     id: str
@@ -55,7 +55,7 @@ class Completion(Struct, frozen=True):
     at: datetime
 
 
-class Circumstances(Struct, frozen=True):
+class Circumstances(Struct, frozen=True, gc=False):
     """What an achievement looks at: totals by metric id and event filter, the streak, the user's attributes.
 
     `event_attributes` are the event's; None is no event at all, where any filter will do.

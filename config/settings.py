@@ -4,6 +4,7 @@ Each falls back on its own, so that nothing at all has to be set to try Pointsmi
 the cache and the queue live in this process and in `var/`, and the secret key is made once and kept there.
 """
 
+import os
 from pathlib import Path
 
 import environ
@@ -126,7 +127,7 @@ if not EMBEDDED:
 else:
     DATABASES = {"default": {"ENGINE": "core.embedded_backend", **EMBEDDED_POSTGRES.connection_settings()}}
 # A web process has many threads, most of which wait for others' events: they share a few connections.
-WEB_PROCESS = env.bool("WEB_PROCESS", default=False)
+WEB_PROCESS = os.environ.get("WEB_PROCESS") == "true"  # as config/wsgi.py says, and nobody else
 DATABASE_POOL_MAX = env.int("DATABASE_POOL_MAX", default=8)
 if DATABASE_POOL_MAX < 2:
     raise ImproperlyConfigured("DATABASE_POOL_MAX must be at least 2: events have a connection of their own.")

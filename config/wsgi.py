@@ -11,6 +11,8 @@ django_application = get_wsgi_application()
 # What is not ready before the settings are.
 from api.hot_path import with_hot_path  # noqa: E402
 from config.web import start_coalescing  # noqa: E402
+from core.garbage import spare_what_stays  # noqa: E402
 
 start_coalescing()
 application = with_hot_path(django_application)
+spare_what_stays()

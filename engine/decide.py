@@ -30,7 +30,7 @@ from streaks.rules import Streak, after_expiry, after_move, count_event, is_exte
 from users.rules import User, apply_changes, check_attribute_keys, local_date, matches
 
 
-class UserState(Struct, frozen=True):
+class UserState(Struct, frozen=True, gc=False):
     """All that the rules know of a user.
 
     `totals` has, by metric id and event filter, every total of the metrics that the inputs are of; `balances` is by

@@ -10,7 +10,7 @@ from points.rules import Adjustment
 from users.rules import UserChanges
 
 
-class EventInput(Struct, frozen=True):
+class EventInput(Struct, frozen=True, gc=False):
     """An event of one user. `value` is a multiple of 10^-9 below 10^15 in size.
 
     `at` is when it happened; None means once the user's lock is held. `api_key_id` is the key that sent it, checked
@@ -26,7 +26,7 @@ class EventInput(Struct, frozen=True):
     api_key_id: str | None = None
 
 
-class IdentifyInput(Struct, frozen=True):
+class IdentifyInput(Struct, frozen=True, gc=False):
     """A user who is made known, or changed. Where `must_exist`, an unknown one is refused."""
 
     user: UserChanges
@@ -35,7 +35,7 @@ class IdentifyInput(Struct, frozen=True):
     api_key_id: str | None = None
 
 
-class CompleteInput(Struct, frozen=True):
+class CompleteInput(Struct, frozen=True, gc=False):
     """A user who completed an achievement of type `api`, found by its key, as the product says."""
 
     user: UserChanges
@@ -44,7 +44,7 @@ class CompleteInput(Struct, frozen=True):
     api_key_id: str | None = None
 
 
-class BackdateInput(Struct, frozen=True):
+class BackdateInput(Struct, frozen=True, gc=False):
     """A known user who is looked at for an achievement that was activated: completed quietly if they qualify."""
 
     user: UserChanges
@@ -53,7 +53,7 @@ class BackdateInput(Struct, frozen=True):
     api_key_id: None = None
 
 
-class OpeningInput(Struct, frozen=True):
+class OpeningInput(Struct, frozen=True, gc=False):
     """What a known user had done of a metric before Pointsmith counted: moves its total, once, and fires nothing."""
 
     user: UserChanges
@@ -63,7 +63,7 @@ class OpeningInput(Struct, frozen=True):
     api_key_id: None = None
 
 
-class AdjustInput(Struct, frozen=True):
+class AdjustInput(Struct, frozen=True, gc=False):
     """Points that an operator gives a known user in a points system, or takes."""
 
     user: UserChanges

@@ -15,7 +15,7 @@ from streaks.rules import Streak
 from users.rules import User
 
 
-class EventRecord(Struct, frozen=True):
+class EventRecord(Struct, frozen=True, gc=False):
     """An event as it is stored, and the user's total after it."""
 
     id: str
@@ -28,7 +28,7 @@ class EventRecord(Struct, frozen=True):
     kind: str = REPORTED
 
 
-class AwardRecord(Struct, frozen=True):
+class AwardRecord(Struct, frozen=True, gc=False):
     """A line of the ledger as it is stored."""
 
     id: str
@@ -37,7 +37,7 @@ class AwardRecord(Struct, frozen=True):
     at: datetime
 
 
-class Accepted(Struct, frozen=True):
+class Accepted(Struct, frozen=True, gc=False):
     """The input took effect; `event` is None where there was none.
 
     `extended` is whether it extended the streak, `lost_streak` how long one was that ended with it; `completions` are
@@ -57,7 +57,7 @@ class Accepted(Struct, frozen=True):
     levels: Mapping[str, LevelChange] = field(default_factory=dict)
 
 
-class Replayed(Struct, frozen=True):
+class Replayed(Struct, frozen=True, gc=False):
     """The event's idempotency key was used before: nothing changed."""
 
     event_id: str
@@ -67,13 +67,13 @@ class Replayed(Struct, frozen=True):
     idempotency_key: str
 
 
-class CompletedBefore(Struct, frozen=True):
+class CompletedBefore(Struct, frozen=True, gc=False):
     """The achievement was completed by an earlier input: nothing changed."""
 
     completion: Completion
 
 
-class Rejected(Struct, frozen=True):
+class Rejected(Struct, frozen=True, gc=False):
     """The rules refused the input: nothing changed. `message` is one sentence for whoever sent it."""
 
     reason: RefusalReason

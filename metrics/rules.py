@@ -32,7 +32,7 @@ class MetricRule:
     name: str
 
 
-class Total(Struct, frozen=True):
+class Total(Struct, frozen=True, gc=False):
     """A user's sum over the matching events, its highest value ever (from 0), and when the newest of them happened."""
 
     total: Decimal = Decimal(0)

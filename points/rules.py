@@ -78,14 +78,14 @@ class TriggerRule:
     achievement_id: str | None = None
 
 
-class Balance(Struct, frozen=True):
+class Balance(Struct, frozen=True, gc=False):
     """What a user holds in a system, and the number of the ledger's last line."""
 
     total: int = 0
     seq: int = 0
 
 
-class Firing(Struct, frozen=True):
+class Firing(Struct, frozen=True, gc=False):
     """A trigger that fires, `times` over."""
 
     trigger: TriggerRule
@@ -101,7 +101,7 @@ class Adjustment:
     operator: str
 
 
-class Award(Struct, frozen=True):
+class Award(Struct, frozen=True, gc=False):
     """A line for the ledger: `awarded` points, and the `total` that the user then holds.
 
     It was a trigger's or an operator's, who says why in `adjustment`.

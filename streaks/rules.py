@@ -40,7 +40,7 @@ Amounts = Mapping[str, Mapping[date, Decimal]]
 """What a user did in a period, by metric id and the period's first day."""
 
 
-class Streak(Struct, frozen=True):
+class Streak(Struct, frozen=True, gc=False):
     """A user's streak. `period` is the first day of the last period that counted, `extended` when it did.
 
     `length` 0 is no streak: then `started`, `period` and `extended` are None.

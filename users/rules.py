@@ -22,7 +22,7 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
-class UserChanges(Struct, frozen=True):
+class UserChanges(Struct, frozen=True, gc=False):
     """What an input says of its user: only the fields given change, null clears one."""
 
     external_id: str
@@ -35,7 +35,7 @@ class UserChanges(Struct, frozen=True):
     attributes: Mapping[str, str | None] | Unset = UNSET
 
 
-class User(Struct, frozen=True):
+class User(Struct, frozen=True, gc=False):
     """A user's fields. `id` is Pointsmith's own, `external_id` the product's."""
 
     id: str
