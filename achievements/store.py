@@ -16,7 +16,7 @@ from users.models import EndUser
 
 LOAD_COMPLETIONS: Final = """
 SELECT k.external_id, c.id, c.achievement_id, c.at
-FROM known k JOIN achievements_completion c ON c.user_id = k.id
+FROM known k CROSS JOIN LATERAL (SELECT * FROM achievements_completion WHERE user_id = k.id OFFSET 0) AS c
 """
 
 INSERT_COMPLETIONS: Final = """

@@ -25,13 +25,9 @@ from users.rules import UserChanges
 
 LEDGER: Final = {"metrics_event": "raw_event", "points_pointsaward": "raw_award"}
 
-# Tables with all that the real ones have, their keys to the users included, and as many rows.
+# Tables with all that the real ones have, and as many rows.
 _RAW_TABLES: Final = (
     *(f"CREATE TABLE {raw} (LIKE {real} INCLUDING ALL)" for real, raw in LEDGER.items()),
-    *(
-        f"ALTER TABLE {raw} ADD FOREIGN KEY (user_id) REFERENCES users_enduser (id) DEFERRABLE INITIALLY DEFERRED"
-        for raw in LEDGER.values()
-    ),
     *(f"INSERT INTO {raw} SELECT * FROM {real}" for real, raw in LEDGER.items()),
     "VACUUM ANALYZE",
     "CHECKPOINT",

@@ -21,13 +21,11 @@ from engine.tick import pay_due_ticks
 
 HOUR: Final = timedelta(hours=1)
 
-# A ledger and balances with all that the real ones have, keys to the users included; what was paid lies ready for them.
+# A ledger and balances with all that the real ones have; what was paid lies ready for them.
 _RAW_TABLES: Final = """
 CREATE TABLE raw_award (LIKE points_pointsaward INCLUDING ALL);
-ALTER TABLE raw_award ADD FOREIGN KEY (user_id) REFERENCES users_enduser (id) DEFERRABLE INITIALLY DEFERRED;
 CREATE UNLOGGED TABLE raw_source (LIKE points_pointsaward);
 CREATE TABLE raw_balance (LIKE points_pointsbalance INCLUDING ALL);
-ALTER TABLE raw_balance ADD FOREIGN KEY (user_id) REFERENCES users_enduser (id) DEFERRABLE INITIALLY DEFERRED;
 INSERT INTO raw_balance SELECT * FROM points_pointsbalance;
 """
 _RAW_CLEAR: Final = "TRUNCATE raw_award, raw_source"

@@ -23,8 +23,9 @@ AFTER_ALL_OTHERS: Final = 2**31
 
 LOAD_OF_USERS: Final = """
 SELECT b.external_id, b.id, b.name, b.start, b."end", b.multiplier, b.rounding, b.system_id, b.activated, b.finished
-FROM known k JOIN boosts_boost b ON b.external_id = k.external_id
-WHERE b.status = 'active' AND b.finished IS NULL
+FROM known k CROSS JOIN LATERAL (
+    SELECT * FROM boosts_boost WHERE external_id = k.external_id AND status = 'active' AND finished IS NULL OFFSET 0
+) AS b
 """
 
 # The next boosts that have begun or are over, of active points systems. For everyone a day begins first at UTC+14

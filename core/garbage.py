@@ -10,7 +10,7 @@ YOUNG_MAX: Final = 20_000
 def spare_what_stays() -> None:
     """Exempt all that the process holds now from being looked at again: code, settings, models.
 
-    To be called once everything is imported. Looking at it again takes tens of milliseconds, in the middle of a request.
+    To be called once everything is imported. To look at it all takes tens of milliseconds, in the middle of a request.
     """
     gc.collect()
     gc.freeze()

@@ -20,8 +20,9 @@ from engine.inputs import Input
 from engine.pipeline import Processed, process
 
 TOGETHER_MAX: Final = 128
-GATHER_S_MAX: Final = 0.001
-"""How long those who wait are held up for those who were there a moment ago."""
+GATHER_S_MAX: Final = 0.005
+GATHER_SHARE_MAX: Final = 0.3
+"""How long those who wait are held up for those who were there a moment ago; also as a share of their turn."""
 LOCK_MS_MAX: Final = 100
 """How long those who came together wait for the lock of one user: more than another process's turn takes."""
 ASIDE_S_MAX: Final = 10.0
@@ -101,24 +102,26 @@ class Coalescer:
         self._aside.stop()
 
     def _work(self) -> None:
-        before = 1
+        callers, took_s = 1, 0.0
         while (first := self._queue.get()) is not None:
-            group = self._gather(first, before)
+            group = self._gather(first, callers, min(GATHER_S_MAX, GATHER_SHARE_MAX * took_s))
+            began_s = time.perf_counter()
             self._process(group)
-            before = len(group)
+            took_s = time.perf_counter() - began_s
+            callers = len(group) + self._queue.qsize()
         connection.close()
 
-    def _gather(self, first: _Waiting, expected: int) -> list[_Waiting]:
-        """Return those that wait; where fewer do than a moment ago, give the others a moment to come back.
+    def _gather(self, first: _Waiting, expected: int, patience_s: float) -> list[_Waiting]:
+        """Return those that wait; where fewer do than there were callers, give the others a moment to come back.
 
-        Callers who were answered together soon ask again together: without this they would come in two halves, each of
-        which waits while the other is processed. An input that comes alone after another is not held up.
+        Callers who were answered together soon ask again: without this they would come in two halves, each of which
+        waits while the other is processed. An input that comes alone after another is not held up.
         """
-        group, until_s = [first], time.perf_counter() + GATHER_S_MAX
+        group, until_s = [first], time.perf_counter() + patience_s
         while len(group) < TOGETHER_MAX:
-            patience_s = max(0.0, until_s - time.perf_counter()) if len(group) < expected else 0.0
+            left_s = max(0.0, until_s - time.perf_counter()) if len(group) < expected else 0.0
             try:
-                waiting = self._queue.get(timeout=patience_s) if patience_s else self._queue.get_nowait()
+                waiting = self._queue.get(timeout=left_s) if left_s else self._queue.get_nowait()
             except Empty:
                 break
             if waiting is None:

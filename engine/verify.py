@@ -9,6 +9,17 @@ from django.db import connection, transaction
 from engine.verify_roll_up import ROLL_UP_CHECKS
 
 SHOWN_MAX: Final = 20
+OF_USERS: Final = (
+    "metrics_event",
+    "metrics_metrictotal",
+    "metrics_metricday",
+    "points_pointsaward",
+    "points_pointsbalance",
+    "points_pointsday",
+    "streaks_streak",
+    "streaks_streakperiod",
+)
+"""Tables without a foreign key to their users."""
 
 
 @dataclass(frozen=True)
@@ -238,6 +249,16 @@ CHECKS: Final = (
         ) AS t USING (kind, subject, place)
         WHERE coalesce(c.users, 0) <> coalesce(t.users, 0)
         """,
+    ),
+    Check(
+        "Whatever is kept of a user is of one who is there.",
+        " UNION ALL ".join(
+            f"""
+            SELECT format('{table}: %s rows of user %s, who is not there', count(*), o.user_id) FROM {table} o
+            WHERE NOT EXISTS (SELECT FROM users_enduser u WHERE u.id = o.user_id) GROUP BY o.user_id
+            """
+            for table in OF_USERS
+        ),
     ),
     *(Check(claim, sql) for claim, sql in ROLL_UP_CHECKS),
 )

@@ -51,7 +51,10 @@ WITH needed AS MATERIALIZED (
 )
 SELECT n.external_id, n.metric_id, t.filter, t.total, t.peak, t.at, true AS stored
 FROM (SELECT DISTINCT user_id, external_id, metric_id FROM needed) AS n
-JOIN metrics_metrictotal t ON t.user_id = n.user_id AND t.metric_id = n.metric_id
+CROSS JOIN LATERAL (
+    SELECT filter, total, peak, at FROM metrics_metrictotal
+    WHERE user_id = n.user_id AND metric_id = n.metric_id OFFSET 0
+) AS t
 UNION ALL
 SELECT n.external_id, n.metric_id, n.filter, c.total, c.peak, c.at, false
 FROM missing n CROSS JOIN LATERAL (

@@ -270,13 +270,13 @@ class AwardCause(models.TextChoices):
 class PointsAward(models.Model):
     """One line of the ledger, never changed. `seq` is its place: 1, 2, 3... for each user and system.
 
-    Systems, triggers and events are never deleted, and every id here was read from the rule book or written in the
-    same statement: the database keeps a foreign key to the user alone, since checking the others would make all
-    events share locks on the same few rows. `manage.py verify` looks for dangling ones.
+    Users, systems, triggers and events are never deleted, and every id here was read under the user's lock, from the
+    rule book, or written in the same statement: the database keeps no foreign keys, whose checks would make all events
+    share locks on the same few rows. `manage.py verify` looks for dangling ones.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False)
+    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     system = models.ForeignKey(
         PointsSystem, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
@@ -346,7 +346,7 @@ class PointsBalance(models.Model):
     """What a user holds in a system: always the fold of the ledger. No index but the key, so that updates stay HOT."""
 
     pk = models.CompositePrimaryKey("user_id", "system_id")
-    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False)
+    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     system = models.ForeignKey(
         PointsSystem, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )
@@ -369,7 +369,7 @@ class PointsDay(models.Model):
     """What a user's balance moved by on one day of their own calendar: the ledger, rolled up as it is written."""
 
     pk = models.CompositePrimaryKey("user_id", "system_id", "day")
-    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False)
+    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     system = models.ForeignKey(
         PointsSystem, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
     )

@@ -18,7 +18,9 @@ COUNTS_FROM: Final = "greatest(t.time_started, p.restored)"
 
 LOAD_BALANCES: Final = """
 SELECT k.external_id, b.system_id, b.total, b.seq
-FROM known k JOIN points_pointsbalance b ON b.user_id = k.id
+FROM known k CROSS JOIN LATERAL (
+    SELECT system_id, total, seq FROM points_pointsbalance WHERE user_id = k.id OFFSET 0
+) AS b
 """
 
 INSERT_AWARDS: Final = """

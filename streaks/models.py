@@ -79,7 +79,9 @@ class StreakMetric(models.Model):
 class Streak(models.Model):
     """A user's streak. `amounts` is what they did in the newest periods, by metric id and the period's first day."""
 
-    user = models.OneToOneField(EndUser, on_delete=models.PROTECT, primary_key=True, related_name="+")
+    user = models.OneToOneField(
+        EndUser, on_delete=models.PROTECT, primary_key=True, related_name="+", db_constraint=False
+    )
     frequency = models.CharField(max_length=8, choices=FREQUENCIES)
     length = models.PositiveIntegerField()
     started = models.DateField(null=True)
@@ -108,7 +110,7 @@ class StreakPeriod(models.Model):
     """A period that counted, and how long the streak was with it. Never taken back."""
 
     pk = models.CompositePrimaryKey("user_id", "frequency", "period")
-    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False)
+    user = models.ForeignKey(EndUser, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     frequency = models.CharField(max_length=8, choices=FREQUENCIES)
     period = models.DateField(help_text="Its first day.")
     length = models.PositiveIntegerField()

@@ -16,7 +16,7 @@ from users.rules import local_date
 
 LOAD: Final = """
 SELECT k.external_id, s.frequency, s.length, s.started, s.period, s.extended, s.amounts
-FROM known k JOIN streaks_streak s ON s.user_id = k.id
+FROM known k CROSS JOIN LATERAL (SELECT * FROM streaks_streak WHERE user_id = k.id OFFSET 0) AS s
 """
 
 SAVE: Final = """

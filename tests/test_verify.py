@@ -62,6 +62,7 @@ DAMAGE = {
     "a filtered total that is not the sum": "UPDATE metrics_metrictotal SET total = 0, peak = 0 WHERE filter <> ''",
     "a total that is missing": "DELETE FROM metrics_metrictotal",
     "an event that is missing": "DELETE FROM metrics_event",
+    "an event of nobody": "UPDATE metrics_event SET user_id = gen_random_uuid()",
     "a trigger that is missing": "DELETE FROM points_triggerfilter; DELETE FROM points_pointstrigger",
     "a streak that its history does not know": "UPDATE streaks_streak SET length = length + 1",
     "a period that follows on none": "UPDATE streaks_streakperiod SET length = 5; UPDATE streaks_streak SET length = 5",

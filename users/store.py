@@ -13,11 +13,15 @@ from users.rules import User
 # statement adds the new users and locks all, in the order of external_id, changing no field. The column it names is
 # in no unique index, so that the lock is FOR NO KEY UPDATE and foreign keys elsewhere do not wait for it.
 # The first parameter is how many milliseconds this transaction waits for any one lock, null for what the server
-# says: set in the same statement, before the sorted rows come, since another one would be a round trip.
+# says: set in the same statement, before the sorted rows come, since another one would be a round trip. With it goes
+# that rows are found by indexes only, as they have to be once there are many.
 LOCK: Final = """
 INSERT INTO users_enduser (id, external_id, attributes, subscribe_to_emails, control, created, updated)
 SELECT n.id, n.external_id, '{}', true, false, n.created, n.created
-FROM (SELECT set_config('lock_timeout', coalesce(%s::int::text, current_setting('lock_timeout')), true)) AS patience
+FROM (
+    SELECT set_config('lock_timeout', coalesce(%s::int::text, current_setting('lock_timeout')), true),
+           set_config('enable_seqscan', 'off', true)
+) AS told
 CROSS JOIN json_to_recordset(%s) AS n(id uuid, external_id text, created timestamptz)
 ORDER BY n.external_id COLLATE "C"
 ON CONFLICT (external_id) DO UPDATE SET updated = users_enduser.updated WHERE false
@@ -25,6 +29,8 @@ RETURNING external_id
 """
 
 # The relation `known` of the statement that loads: the users by external id, looked up once for all that is theirs.
+# What is theirs is looked up for each of them (LATERAL, and OFFSET against turning it into a join): a plan made while a
+# table was empty would read all of it for each event, until it is analysed.
 KNOWN: Final = """
 SELECT u.id, u.external_id, u.name, u.email, u.tz, u.attributes, u.device_tokens, u.subscribe_to_emails,
        u.sign_up_date, u.control, u.created, u.updated
