@@ -1,0 +1,1 @@
+"""The tests' engine on the embedded server."""

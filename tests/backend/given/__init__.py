@@ -1,0 +1,1 @@
+"""The tests' engine on the server that DATABASE_URL names."""
