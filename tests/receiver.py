@@ -106,7 +106,8 @@ def listening(host: str = "127.0.0.1") -> Iterator[Receiver]:
 
     server = Server((host, 0), Handler)
     receiver = Receiver(f"http://{host}:{server.server_address[1]}/hook")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    # How often it looks whether it is to stop, which each test waits for in the end.
+    threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
     try:
         yield receiver
     finally:
