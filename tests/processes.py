@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 from django.db import connection
 
-WAIT_S_MAX: Final = 30
+WAIT_S_MAX: Final = 120
+"""Far more than anything takes, for a busy machine is no failure."""
+LOOK_S: Final = 0.01
 
 
 def worker_environment() -> dict[str, str]:
@@ -28,12 +30,17 @@ def free_port() -> int:
         return port
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Return once the condition, which asks the database, holds. Raises AssertionError where it never does."""
+def until(condition: Callable[[], bool], *, look_s: float = LOOK_S) -> None:
+    """Return once the condition, which asks the database, holds. Raises AssertionError where it never does.
+
+    Between two looks, `look_s` apart, the processor is for those that are waited for. A condition that itself waits
+    or works needs no pause: 0.
+    """
     deadline = time.monotonic() + WAIT_S_MAX
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError("It never came to that.")
+        time.sleep(look_s)
 
 
 def somebody_waits() -> bool:

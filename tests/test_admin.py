@@ -1,7 +1,6 @@
 """The operators' admin: every page opens, and impossible combinations are refused with a clear sentence."""
 
 import re
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +15,7 @@ from core.models import ConfigurationStatus
 from metrics.models import Metric
 from points.models import PointsTrigger, TriggerStatus
 from tests.conftest import Api, Game
+from tests.processes import until
 
 
 @pytest.fixture
@@ -45,11 +45,12 @@ def meeting(first: Callable[[], Any], second: Callable[[], Any]) -> Any:
         with transaction.atomic(), connection.cursor() as cursor:
             first()
             answer = threads.submit(elsewhere)
-            for _ in range(500):
+
+            def has_met() -> bool:
                 cursor.execute(waiting)
-                if answer.done() or cursor.fetchone()[0]:
-                    break
-                time.sleep(0.01)
+                return answer.done() or bool(cursor.fetchone()[0])
+
+            until(has_met)
             assert not answer.done()
         return answer.result()
 

@@ -23,7 +23,7 @@ from engine.models import QueuedEvent
 from metrics.models import Event, MetricTotal
 from points.models import PointsAward, PointsBalance
 from tests.conftest import Api, Game, make_game
-from tests.processes import break_storing, mend_storing, somebody_waits, until, worker_environment
+from tests.processes import WAIT_S_MAX, break_storing, mend_storing, somebody_waits, until, worker_environment
 from users.models import EndUser
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -280,7 +280,7 @@ def test_a_worker_told_to_stop_finishes_its_set(api: Api, game: Game) -> None:
     with worker() as process:
         until(lambda: not QueuedEvent.objects.exists())
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(WAIT_S_MAX) == 0
 
 
 def test_a_database_that_is_away_is_not_the_events_fault(api: Api, game: Game) -> None:

@@ -18,11 +18,11 @@ import psycopg
 import pytest
 
 from core.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, wheel_programs
+from tests.processes import WAIT_S_MAX
 
 CODE = Path(__file__).resolve().parent.parent
 GRACE_S = 0.2
 LONGER_THAN_GRACE_S = 0.5
-WAIT_S_MAX = 20
 
 # Holds the server until it is told to leave, by the end of its input.
 HOLDER = f"""

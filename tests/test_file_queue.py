@@ -8,6 +8,7 @@ import pytest
 from kombu import Connection
 
 from config.file_queue import SCHEME
+from tests.processes import WAIT_S_MAX
 
 MESSAGES = 1_000
 
@@ -36,7 +37,7 @@ def test_whoever_reads_while_others_write_gets_each_message_whole_and_once(optio
         writers = [threads.submit(write, writer) for writer in range(2)]
         seen = []
         for _ in range(MESSAGES):
-            message = queue.get(timeout=10)
+            message = queue.get(timeout=WAIT_S_MAX)
             seen.append((message.payload["writer"], message.payload["number"]))
             message.ack()
         for writer in writers:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from tests.processes import WAIT_S_MAX
+
 RUN = """
 import sys
 import django
@@ -47,7 +49,7 @@ def started(var_dir: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]
 
 def rest_of(process: "subprocess.Popen[str]") -> str:
     """Return what is still printed until nobody is left who could print: children have the same output."""
-    return process.communicate(timeout=30)[0]
+    return process.communicate(timeout=WAIT_S_MAX)[0]
 
 
 def lines_until(process: "subprocess.Popen[str]", word: str) -> list[str]:

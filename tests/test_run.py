@@ -15,6 +15,8 @@ from typing import Any
 
 from django.conf import settings
 
+from tests.processes import WAIT_S_MAX
+
 
 @contextmanager
 def running_demo(var_dir: Path) -> Iterator[str]:
@@ -35,7 +37,7 @@ def running_demo(var_dir: Path) -> Iterator[str]:
         yield _printed_until_it_serves(process)
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=WAIT_S_MAX)
     assert process.returncode == 0
 
 
@@ -56,7 +58,7 @@ def ask(printed: str, path: str, body: Any = None) -> Any:
     assert key
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url[1] + path, data, {"X-API-KEY": key[1], "Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=WAIT_S_MAX) as answer:
         return json.loads(answer.read())
 
 
