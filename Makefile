@@ -35,7 +35,7 @@ worker: setup ## Run the background worker and the clock
 
 .PHONY: test
 test: $(VENV)/.development ## Run every test that needs no server and no browser
-	$(PYTHON) -m pytest -n 2
+	$(PYTHON) -m pytest -n 2 --dist worksteal
 
 .PHONY: test-browser
 test-browser: $(VENV)/.development ## Run the tests that click through the admin in Chromium
@@ -45,12 +45,20 @@ test-browser: $(VENV)/.development ## Run the tests that click through the admin
 test-node: $(VENV)/.development ## Run the test of the official Node SDK
 	$(PYTHON) -m pytest -m node
 
-.PHONY: check
-check: $(VENV)/.development ## Check format, lint, types, layers and migrations
+.PHONY: check check-types check-style check-layers check-migrations
+check: check-types check-style check-layers check-migrations ## Check types, format, lint, layers and migrations
+
+check-types: $(VENV)/.development
+	$(VENV)/bin/mypy .
+
+check-style: $(VENV)/.development
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy .
+
+check-layers: $(VENV)/.development
 	$(VENV)/bin/lint-imports
+
+check-migrations: $(VENV)/.development
 	$(PYTHON) manage.py makemigrations --check --dry-run
 
 .PHONY: format
