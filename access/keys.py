@@ -24,11 +24,15 @@ application_generator = ApplicationKeyGenerator(prefix_length=8, secret_key_leng
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
-    """An active key. An application key has the external id of its one user; a backend's has none, and may do all."""
+    """An active key. An application key has the external id of its one user; a backend's has none, and may do all.
+
+    `name` is who uses a backend's key, for the history of what is changed with it.
+    """
 
     id: str
     hashed_key: str
     external_id: str | None = None
+    name: str = ""
 
 
 def is_application_key(text: str) -> bool:

@@ -6,9 +6,11 @@ from django.core.validators import ProhibitNullCharactersValidator
 from django.db import models
 from django.db.models import Q
 
-from core.models import NAME_LENGTH_MAX, Configuration
+from core.history import History
+from core.models import NAME_LENGTH_MAX, Configuration, ConfigurationStatus
 
 USER_ID_LENGTH_MAX: Final = 255
+REVOKED: Final = {ConfigurationStatus.ARCHIVED: "Revoked"}
 
 
 class ApiKey(Configuration):
@@ -20,6 +22,8 @@ class ApiKey(Configuration):
     name = models.CharField(max_length=NAME_LENGTH_MAX, help_text="Who uses this key, for example «study app backend».")
     prefix = models.CharField(max_length=8, unique=True, editable=False)
     hashed_key = models.CharField(max_length=150, editable=False)
+
+    history = History(excluded=("hashed_key",), verbs=REVOKED)
 
     class Meta(Configuration.Meta):
         verbose_name = "API key"
@@ -45,6 +49,8 @@ class ApplicationKey(Configuration):
     )
     prefix = models.CharField(max_length=12, db_collation="C", editable=False)
     hashed_key = models.CharField(max_length=150, editable=False)
+
+    history = History(excluded=("hashed_key",), verbs=REVOKED)
 
     class Meta:
         verbose_name = "application key"

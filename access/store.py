@@ -56,7 +56,7 @@ def decode_application_keys(rows: str) -> dict[str, frozenset[str]]:
 def load_keys() -> dict[str, KeyRule]:
     """Return every active key of a backend by its prefix."""
     keys = ApiKey.objects.filter(status=ConfigurationStatus.ACTIVE)
-    return {key.prefix: KeyRule(id=str(key.id), hashed_key=key.hashed_key) for key in keys}
+    return {key.prefix: KeyRule(id=str(key.id), hashed_key=key.hashed_key, name=key.name) for key in keys}
 
 
 def read_application_key(text: str) -> KeyRule | None:

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from achievements.rules import AchievementType
+from core.history import History, Tracked
 from core.models import (
     KEY_LENGTH_MAX,
     NAME_LENGTH_MAX,
@@ -95,6 +96,8 @@ class Achievement(Badged):
         help_text="Completed when the user's streak reaches this length.",
     )
 
+    history = History()
+
     class Meta(Badged.Meta):
         constraints = (
             models.UniqueConstraint(
@@ -148,7 +151,7 @@ class Achievement(Badged):
         return problems
 
 
-class AchievementPrerequisite(models.Model):
+class AchievementPrerequisite(Tracked):
     """An achievement that must be completed before the composite is."""
 
     needs = ("prerequisite",)
@@ -157,6 +160,8 @@ class AchievementPrerequisite(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     achievement = models.ForeignKey(Achievement, on_delete=models.CASCADE, related_name="prerequisites")
     prerequisite = models.ForeignKey(Achievement, on_delete=models.PROTECT, related_name="prerequisite_of")
+
+    history = History(part_of="achievement")
 
     class Meta:
         ordering = ("id",)
@@ -181,6 +186,8 @@ class AchievementFilter(AttributeFilter):
     needed_for = "achievement"
 
     achievement = models.ForeignKey(Achievement, on_delete=models.CASCADE, related_name="filters")
+
+    history = History(part_of="achievement")
 
     class Meta(AttributeFilter.Meta):
         constraints = (

@@ -17,7 +17,7 @@ from achievements.models import (
     Backdating,
 )
 from achievements.rules import AchievementType, find_cycle
-from core.services import check_type_change, create_checked, update_checked
+from core.services import check_type_change, create_checked, shared_beginning, update_checked
 from metrics.services import check_filters
 from users.models import AttributeType
 from users.services import Filters, filters_of, replace_filters
@@ -164,8 +164,11 @@ def _replace_parts(
     if event_filters is not None:
         replace_filters(AchievementFilter, achievement, AttributeType.EVENT, event_filters)
     if prerequisites is not None:
-        achievement.prerequisites.all().delete()
-        for each in prerequisites:
+        rows = list(achievement.prerequisites.all())
+        kept = shared_beginning([row.prerequisite_id for row in rows], [each.id for each in prerequisites])
+        for row in rows[kept:]:
+            row.delete()
+        for each in prerequisites[kept:]:
             create_checked(AchievementPrerequisite, achievement=achievement, prerequisite=each)
 
 

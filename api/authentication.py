@@ -12,6 +12,7 @@ from access.keys import KeyRule, find_key, is_application_key
 from access.store import note_use, read_application_key, recall_application_key
 from api.errors import ApiError
 from api.rate_limits import check_rate
+from core.history import act_as
 from engine.rule_book import cached_rule_book, current_rule_book
 
 
@@ -59,7 +60,9 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[ApiClient, None]:
         """Return the caller. Raises ApiError."""
-        return ApiClient(authenticate(request._request)), None
+        key = authenticate(request._request)
+        act_as(f"Admin API key «{key.name}»")
+        return ApiClient(key), None
 
     def authenticate_header(self, _: Request) -> str:
         """Name the scheme, so that the answer is 401 and not 403."""

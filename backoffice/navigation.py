@@ -1,10 +1,13 @@
 """The admin's sidebar."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpRequest
 from django.urls import reverse
+
+PERMISSIONS: Final = {"changes": "core.view_changes"}
+"""What may be seen only with a permission of its own."""
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
@@ -35,6 +38,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "title": "Operations",
             "separator": True,
             "items": [
+                _link("Changes", "history", "changes"),
                 _link("Event queue", "pending_actions", "admin:engine_queuedevent_changelist"),
                 _link("Webhooks", "webhook", "admin:webhooks_endpoint_changelist"),
                 _link("Webhook log", "mark_email_read", "admin:webhooks_delivery_changelist"),
@@ -60,6 +64,8 @@ def _link(title: str, icon: str, view: str) -> dict[str, Any]:
 
 def _may_see(request: HttpRequest, view: str) -> bool:
     """Tell whether the operator may look at the rows behind a link; pages without rows are for all."""
+    if view in PERMISSIONS:
+        return request.user.has_perm(PERMISSIONS[view])
     if not view.endswith("_changelist"):
         return True
     app, model = view.removeprefix("admin:").removesuffix("_changelist").split("_")

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from boosts.rules import BoostPhase, phase_of
+from core.history import History
 from core.models import NAME_LENGTH_MAX, Configuration
 from points.models import PointsSystem, system_problems
 from points.rules import Rounding
@@ -81,6 +82,8 @@ class Boost(Configuration):
     start_marked = models.DateTimeField(null=True, editable=False, help_text="When its start was made known.")
     end_marked = models.DateTimeField(null=True, editable=False, help_text="When its end was made known.")
 
+    history = History()
+
     class Meta(Configuration.Meta):
         indexes = (
             # Also finds those for more than one user (NULL), and those that were stopped since a time tick was due.
@@ -141,6 +144,8 @@ class BoostFilter(AttributeFilter):
     needed_for = "boost"
 
     boost = models.ForeignKey(Boost, on_delete=models.CASCADE, related_name="filters")
+
+    history = History(part_of="boost")
 
     class Meta(AttributeFilter.Meta):
         constraints = (

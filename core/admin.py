@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import ValidationError
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import ForeignKey, Model, QuerySet, TextField
 from django.forms.renderers import BaseRenderer
 from django.http import Http404, HttpRequest, HttpResponse
@@ -21,6 +22,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminImageFieldWidget, UnfoldAdminTextareaWidget
 
+from core.changes import history_of_row
 from core.images import BADGE_CONTENT_TYPES, BadgeField, local_badge_url
 from core.json import plain_number
 from core.models import Badged, Configuration, ConfigurationStatus
@@ -177,7 +179,39 @@ NOTHING_TO_ARCHIVE: Final = "Nothing to archive: what was chosen is archived alr
 NOTHING_TO_RESTORE: Final = "Nothing to restore: only what is archived can be."
 
 
-class ConfigurationAdmin(ModelAdmin):
+class HistoryAdmin(ModelAdmin):
+    """The admin of a table whose changes are recorded: a row's history says who changed what, from what to what."""
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the row's history, by numbers that the address gives page by page."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            missing: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return missing
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+        before = number_of(request.GET.get("before", ""))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History of {row}",
+            "opts": self.opts,
+            "object": row,
+            "original": row,
+            "page": history_of_row(row, before=before),
+            "is_newest": before is None,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "core/history.html", context)
+
+
+def number_of(text: str) -> int | None:
+    """Return the number that an address gives, None where it is none that a row can have."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+class ConfigurationAdmin(HistoryAdmin):
     """The admin of a table of configuration.
 
     `offered_in` says, by the name of an action on one row, at which statuses it makes sense; others always do.

@@ -1,6 +1,8 @@
 """Migration operations that more than one app uses."""
 
-from django.db.migrations import RunSQL
+from typing import Any
+
+from django.db.migrations import RunPython, RunSQL
 
 CREATE_BUMP = """
 CREATE SEQUENCE core_configurationrevision_numbers;
@@ -56,3 +58,20 @@ def bump_revision_on_change_where(table: str, condition: str) -> list[RunSQL]:
 def leave_room_for_updates(table: str) -> RunSQL:
     """Fill the table's pages to 70 %, so that rows which change often find room beside themselves (HOT updates)."""
     return RunSQL(f"ALTER TABLE {table} SET (fillfactor = 70)", f"ALTER TABLE {table} RESET (fillfactor)")
+
+
+def begin_history(app: str, *models: str) -> RunPython:
+    """Record the rows that are there already, as they are: what is first changed in them has an old value then."""
+
+    def copy(apps: Any, editor: Any) -> None:
+        for name in models:
+            model, records = apps.get_model(app, name), apps.get_model(app, f"Historical{name}")
+            recorded = {each.column for each in records._meta.concrete_fields}
+            columns = ", ".join(f'"{each.column}"' for each in model._meta.concrete_fields if each.column in recorded)
+            editor.execute(
+                f"INSERT INTO {records._meta.db_table} ({columns}, history_id, history_date, history_type, actor, act) "
+                f"SELECT {columns}, nextval('core_change_numbers'), now(), '+', 'Before the history began', "
+                f"gen_random_uuid() FROM {model._meta.db_table}"
+            )
+
+    return RunPython(copy, RunPython.noop)

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator, URLValidator
 from django.db import models
 
+from core.history import Tracked
 from core.images import BadgeField
 
 NAME_LENGTH_MAX: Final = 255
@@ -34,7 +35,7 @@ class ConfigurationStatus(models.TextChoices):
     ARCHIVED = "archived", "Archived"
 
 
-class Configuration(models.Model):
+class Configuration(Tracked):
     """A row that operators set up: part of the rule book, archived instead of deleted.
 
     `needs` names the references without which the row could not work: what they point to cannot be archived as long
@@ -107,6 +108,8 @@ class ConfigurationRevision(models.Model):
     revision = models.BigIntegerField()
 
     class Meta:
+        # Not of one table, since changes are of all.
+        permissions = (("view_changes", "Can view all changes of configuration"),)
         constraints = (models.CheckConstraint(condition=models.Q(id=1), name="core_configurationrevision_one_row"),)
 
     def __str__(self) -> str:

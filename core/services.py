@@ -1,6 +1,7 @@
 """What operators do with any configuration."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any, TypeVar, cast
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -60,6 +61,11 @@ def active_users_of(row: Configuration) -> Iterator[Configuration]:
             if isinstance(owner_model, type) and issubclass(owner_model, Configuration):
                 found = found.filter(**{f"{owner}__status" if owner else "status": ConfigurationStatus.ACTIVE})
             yield from (cast(Configuration, getattr(each, owner) if owner else each) for each in found)
+
+
+def shared_beginning(stored: Sequence[Any], wanted: Sequence[Any]) -> int:
+    """Return how many rows of a list can stay as they are, so that the history tells only of those that change."""
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(stored, wanted, strict=False))))
 
 
 def check_type_change(old_type: str, new_type: str, *, is_inactive: bool, what: str) -> None:

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from boosts import store as boosts_store
 from boosts.models import Boost
 from boosts.rules import FIRST_ZONE, LAST_ZONE, BoostPhase
+from core.history import CHANGED, record
 from core.json import encode_text
 from engine.inputs import IdentifyInput
 from engine.messages import boost_message
@@ -87,6 +88,7 @@ def _mark_chunk(sql: str, parameters: dict[str, Any], type_: MessageType, phase:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         marked = cursor.fetchall()
+        record(Boost, [id_ for id_, _ in marked], CHANGED)
         began = [id_ for id_, has_begun in marked if has_begun]
         if began and type_ in load_wanted_types():
             boosts = Boost.objects.filter(id__in=began).select_related("system")

@@ -5,6 +5,7 @@ from django.core.validators import MaxLengthValidator, MaxValueValidator, MinVal
 from django.db import models
 from django.db.models import Q
 
+from core.history import History
 from core.models import KEY_LENGTH_MAX, NAME_LENGTH_MAX, Badged, ConfigurationStatus, validate_key
 from points.models import PointsSystem, system_problems
 from points.rules import POINTS_LIMIT
@@ -23,6 +24,8 @@ class Level(Badged):
         validators=[MinValueValidator(0), MaxValueValidator(POINTS_LIMIT)],
         help_text="The total from which on a user has this level.",
     )
+
+    history = History()
 
     class Meta(Badged.Meta):
         constraints = (

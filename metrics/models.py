@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 
+from core.history import History
 from core.models import KEY_LENGTH_MAX, NAME_LENGTH_MAX, Configuration, ConfigurationStatus, new_id, validate_key
 from metrics.currencies import CURRENCY_CODES
 from metrics.rules import FILTER_LENGTH_MAX, OPENING, REPORTED
@@ -31,6 +32,8 @@ class Metric(Configuration):
         default="",
         help_text="A label such as «words»; for a currency its ISO 4217 code such as USD.",
     )
+
+    history = History()
 
     class Meta(Configuration.Meta):
         constraints = (

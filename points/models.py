@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from achievements.models import Achievement
+from core.history import History
 from core.models import (
     KEY_LENGTH_MAX,
     NAME_LENGTH_MAX,
@@ -41,6 +42,8 @@ class PointsSystem(Badged):
     restored = models.DateTimeField(
         null=True, editable=False, help_text="When it was brought back from the archive: time triggers count from then."
     )
+
+    history = History()
 
     class Meta(Badged.Meta):
         constraints = (
@@ -166,6 +169,8 @@ class PointsTrigger(Configuration):
         default=False, help_text="Refuse the event where the user has fewer points than this trigger would take."
     )
 
+    history = History()
+
     class Meta(Configuration.Meta):
         constraints = (
             models.CheckConstraint(
@@ -245,6 +250,8 @@ class TriggerFilter(AttributeFilter):
     needed_for = "trigger"
 
     trigger = models.ForeignKey(PointsTrigger, on_delete=models.CASCADE, related_name="filters")
+
+    history = History(part_of="trigger")
 
     class Meta(AttributeFilter.Meta):
         constraints = (

@@ -8,9 +8,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import TabularInline
 
-from core.admin import ConfigurationForm, kept_rows
+from core.admin import ConfigurationForm, HistoryAdmin, kept_rows
+from core.history import SYSTEM, acting
 from streaks.models import StreakMetric, StreakSettings
 from streaks.services import check_metrics
 
@@ -48,7 +49,7 @@ class MetricInline(TabularInline):
 
 
 @admin.register(StreakSettings)
-class StreakSettingsAdmin(ModelAdmin):
+class StreakSettingsAdmin(HistoryAdmin):
     """What makes a streak."""
 
     inlines = (MetricInline,)
@@ -59,7 +60,8 @@ class StreakSettingsAdmin(ModelAdmin):
         """Open the one row, which is made with its defaults where nobody did yet."""
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
-        settings, _ = StreakSettings.objects.get_or_create(id=1)
+        with acting(SYSTEM):  # who only looks makes nothing
+            settings, _ = StreakSettings.objects.get_or_create(id=1)
         return HttpResponseRedirect(reverse("admin:streaks_streaksettings_change", args=(settings.id,)))
 
     def response_post_save_change(self, request: HttpRequest, obj: StreakSettings) -> HttpResponse:

@@ -6,6 +6,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from core.history import History, Tracked
 from core.models import new_id
 from metrics.models import Metric
 from streaks.rules import Frequency
@@ -21,7 +22,7 @@ class EvaluationMode(models.TextChoices):
     AND = "AND", "All of the metrics"
 
 
-class StreakSettings(models.Model):
+class StreakSettings(Tracked):
     """One row: what makes a streak. Without metrics, any event with a positive value counts; without the row, daily."""
 
     id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
@@ -36,6 +37,8 @@ class StreakSettings(models.Model):
     )
     updated = models.DateTimeField(auto_now=True)
 
+    history = History()
+
     class Meta:
         verbose_name = "streak settings"
         verbose_name_plural = "streak settings"
@@ -45,7 +48,7 @@ class StreakSettings(models.Model):
         return f"{self.frequency.capitalize()} streaks"
 
 
-class StreakMetric(models.Model):
+class StreakMetric(Tracked):
     """A metric that counts for the streak, from an amount in a period on."""
 
     needs = ("metric",)
@@ -60,6 +63,8 @@ class StreakMetric(models.Model):
         validators=[MinValueValidator(Decimal("0.000000001"), message="must be greater than 0.")],
         help_text="How much of it in one period is enough.",
     )
+
+    history = History(part_of="settings", part_in_words=lambda each: f"{each.metric}: {each.threshold.normalize():f}")
 
     class Meta:
         ordering = ("id",)

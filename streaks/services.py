@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from core.models import ConfigurationStatus
-from core.services import create_checked, messages_by_field, update_checked
+from core.services import create_checked, messages_by_field, shared_beginning, update_checked
 from metrics.models import Metric
 from streaks.models import StreakMetric, StreakSettings
 
@@ -24,8 +24,12 @@ def update_settings(*, metrics: Thresholds | None = None, **fields: Any) -> Stre
     update_checked(settings, **fields)
     if metrics is not None:
         check_metrics([metric for metric, _ in metrics])
-        settings.metrics.all().delete()
-        for index, (metric, threshold) in enumerate(metrics):
+        rows = list(settings.metrics.all())
+        stored = [(row.metric_id, row.threshold) for row in rows]
+        kept = shared_beginning(stored, [(metric.id, threshold) for metric, threshold in metrics])
+        for row in rows[kept:]:
+            row.delete()
+        for index, (metric, threshold) in enumerate(metrics[kept:], kept):
             _add_metric(settings, index, metric, threshold)
     return settings
 

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Collate, Upper
 
+from core.history import History, Tracked
 from core.models import KEY_LENGTH_MAX, NAME_LENGTH_MAX, Configuration, ConfigurationStatus, new_id, validate_key
 
 EXTERNAL_ID_LENGTH_MAX = 255
@@ -67,6 +68,8 @@ class Attribute(Configuration):
     key = models.CharField(max_length=KEY_LENGTH_MAX, validators=[validate_key])
     type = models.CharField(max_length=8, choices=AttributeType)
 
+    history = History()
+
     class Meta(Configuration.Meta):
         constraints = (
             models.UniqueConstraint(
@@ -81,7 +84,7 @@ class Attribute(Configuration):
         return f"{self.name} ({self.get_type_display().lower()})"
 
 
-class AttributeFilter(models.Model):
+class AttributeFilter(Tracked):
     """An attribute that must have this value: the user's, or the event's. Abstract: a part of what it filters for."""
 
     needs = ("attribute",)

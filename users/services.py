@@ -37,9 +37,20 @@ def filters_of(owner: Any) -> tuple[Filters, Filters]:
 
 
 def replace_filters(model: type[AttributeFilter], owner: Any, type_: AttributeType, filters: Filters) -> None:
-    """Make `filters` the owner's by attributes of this type; `model.needed_for` is the model's field for the owner."""
-    owner.filters.filter(attribute__type=type_).delete()
+    """Make `filters` the owner's by attributes of this type; `model.needed_for` is the model's field for the owner.
+
+    Those that it has already stay, so that the history tells only of what changed.
+    """
+    wanted = {attribute.id: value for attribute, value in filters}
+    kept = set()
+    for each in owner.filters.filter(attribute__type=type_):
+        if wanted.get(each.attribute_id) == each.value:
+            kept.add(each.attribute_id)
+        else:
+            each.delete()
     for attribute, value in filters:
+        if attribute.id in kept:
+            continue
         try:
             create_checked(model, **{model.needed_for: owner, "attribute": attribute, "value": value})
         except ValidationError as error:

@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 
+from core.history import History
 from core.models import NAME_LENGTH_MAX, Configuration, new_id
 from users.models import EndUser
 from webhooks.addresses import AddressError, check_url
@@ -76,6 +77,12 @@ class Endpoint(Configuration):
     disabled_reason = models.TextField(default="", editable=False)
     starts_after = models.BigIntegerField(
         default=0, editable=False, help_text="The last position that was given before it was made: a feed begins there."
+    )
+
+    history = History(
+        excluded=("secret", "old_secret"),
+        in_words={"types": lambda types: ", ".join(dict(MessageType.choices).get(each, each) for each in types)},
+        verbs={EndpointStatus.ACTIVE: "Enabled"},
     )
 
     def __str__(self) -> str:

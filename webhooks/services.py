@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from core.history import note
 from webhooks.models import (
     DISABLED_BY_OPERATOR,
     PENDING,
@@ -107,15 +108,18 @@ def rotate_secret(*, endpoint: Endpoint) -> str:
     old = endpoint.old_secret or endpoint.secret
     endpoint.old_secret, endpoint.secret = old if is_readable(old) else "", conceal(secret)
     endpoint.save(update_fields=["secret", "old_secret", "updated"])
+    note(endpoint, "Secret rotated; the old one signs too")
     return secret
 
 
+@transaction.atomic
 def finish_rotation(*, endpoint: Endpoint) -> None:
     """Forget the old secret. Raises ValidationError where there is none."""
     if not endpoint.old_secret:
         raise ValidationError(f"«{endpoint}» has only one secret: there is no rotation to finish.")
     endpoint.old_secret = ""
     endpoint.save(update_fields=["old_secret", "updated"])
+    note(endpoint, "Rotation of the secret finished")
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from access.services import create_api_key, create_application_key
+from core.history import acting
 
 
 class Command(BaseCommand):
@@ -24,7 +25,8 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Make the key and print it."""
         name = options["name"]
-        text = _user_key(name) if options["user"] else create_api_key(name=name)[1]
+        with acting("manage.py create_api_key"):
+            text = _user_key(name) if options["user"] else create_api_key(name=name)[1]
         kind = "application key of the user" if options["user"] else "admin key"
         self.stderr.write(f"Made the {kind} «{name}». Keep it: it is not shown again.")
         self.stdout.write(text)

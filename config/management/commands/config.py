@@ -16,6 +16,7 @@ from config.rule_file.parse import parse
 from config.rule_file.schema import RuleFileError
 from config.rule_file.show import show
 from config.rule_file.stored import read_stored_between_changes
+from core.history import acting
 
 PIPE: Final = "-"
 HAS_CHANGES: Final = 2
@@ -91,7 +92,9 @@ class Command(BaseCommand):
             sys.exit(HAS_CHANGES)
 
     def _apply(self, file: str, prune: bool) -> None:
-        self._show(show(apply(parse(_read(file)), _badges(file), prune=prune), is_done=True))
+        with acting("config apply"):
+            plan = apply(parse(_read(file)), _badges(file), prune=prune)
+        self._show(show(plan, is_done=True))
 
     def _show(self, lines: Iterable[str]) -> None:
         styles = {"+": self.style.SUCCESS, "~": self.style.WARNING, "-": self.style.ERROR}

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from analytics.rollup import roll_up
 from config import demo
+from core.history import acting
 
 
 class Command(BaseCommand):
@@ -21,7 +22,8 @@ class Command(BaseCommand):
             self.stdout.write("There are points systems already: the demo's data stay as they are.")
             return
         now = timezone.now()
-        demo.create_rules(now)
+        with acting("Demo"):
+            demo.create_rules(now)
         total = sum(1 for _ in demo.demo_events(now))
         with click.progressbar(length=total, label="Seeding two months of a study app") as bar:
             count = demo.play(now, bar.update)

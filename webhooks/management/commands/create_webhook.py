@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from core.history import acting
 from core.services import messages_by_field
 from webhooks.models import MessageType
 from webhooks.services import create_endpoint
@@ -30,7 +31,8 @@ class Command(BaseCommand):
             raise CommandError("The address is empty. A feed, which has none, is made in the admin.")
         types = [each.strip() for each in options["types"].split(",") if each.strip()]
         try:
-            endpoint, secret = create_endpoint(url=options["url"], types=types, name=options["name"])
+            with acting("manage.py create_webhook"):
+                endpoint, secret = create_endpoint(url=options["url"], types=types, name=options["name"])
         except ValidationError as error:
             problems = messages_by_field(error).items()
             raise CommandError(" ".join(f"{field} {text}" for field, texts in problems for text in texts)) from error
