@@ -72,10 +72,13 @@ RowsAction = Callable[[Any, HttpRequest, QuerySet[Any]], None]
 """A method of an admin that does something to the rows that it is given, and tells the operator what came of it."""
 
 
-def row_action(description: str, icon: str, asks: Mapping[str, Any]) -> Callable[[RowsAction], Any]:
+def row_action(
+    description: str, icon: str, asks: Mapping[str, Any], *, permission: str = "change"
+) -> Callable[[RowsAction], Any]:
     """Make of a method an action on one row, which asks first with a `dialog` and then goes on where the operator was.
 
-    It answers 404 where there is no such row, as for an id that is none.
+    `permission` is what the admin's `has_..._permission` must grant. It answers 404 where there is no such row, as for
+    an id that is none.
     """
 
     def decorate(method: RowsAction) -> Any:
@@ -84,13 +87,13 @@ def row_action(description: str, icon: str, asks: Mapping[str, Any]) -> Callable
             method(admin_, request, admin_.model._default_manager.filter(pk=object_id))
             return back_to_list(request, admin_.model)
 
-        @wraps(action(run, description=description, icon=icon, permissions=["change"], dialog=asks))
+        @wraps(action(run, description=description, icon=icon, permissions=[permission], dialog=asks))
         def view(admin_: Any, request: HttpRequest, object_id: str) -> HttpResponse:
             row = admin_.get_object(request, object_id)
             if row is None:
                 raise Http404
             named = {**asks, "title": asks["title"].format(row=row)}
-            answer: HttpResponse = action(run, permissions=["change"], dialog=named)(
+            answer: HttpResponse = action(run, permissions=[permission], dialog=named)(
                 admin_, request, object_id=object_id
             )
             return answer
@@ -179,7 +182,28 @@ NOTHING_TO_ARCHIVE: Final = "Nothing to archive: what was chosen is archived alr
 NOTHING_TO_RESTORE: Final = "Nothing to restore: only what is archived can be."
 
 
-class HistoryAdmin(ModelAdmin):
+class GuardedAdmin(ModelAdmin):
+    """An admin that refuses an action to who may not do it, where Django would take it for a look at the list."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Refuse actions that the operator may not do."""
+        self._check_actions(request)
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Refuse them in a tab too."""
+        self._check_actions(request)
+        response: HttpResponse | None = super().response_action(request, queryset)
+        return response
+
+    def _check_actions(self, request: HttpRequest) -> None:
+        asked = set(request.POST.getlist("action")) & {"delete_selected", *map(str, self.actions or ())}
+        if asked and not asked <= set(self.get_actions(request)):
+            raise PermissionDenied
+
+
+class HistoryAdmin(GuardedAdmin):
     """The admin of a table whose changes are recorded: a row's history says who changed what, from what to what."""
 
     def history_view(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from uuid import UUID
 
 import uuid_utils
@@ -253,7 +253,8 @@ class Tracked(models.Model):
 
     recording: ClassVar[History]
 
-    objects = TrackedManager()
+    if not TYPE_CHECKING:  # where Django's own manager says of which model the rows are
+        objects = TrackedManager()
 
     class Meta:
         abstract = True

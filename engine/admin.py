@@ -8,19 +8,19 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from core.admin import dialog, row_action
+from core.admin import GuardedAdmin, dialog, row_action
 from engine.models import QueuedEvent, QueuedEventStatus
 from engine.queue import DEPTH_SHOWN_MAX, depth, retry
 
+RETRY = dialog("Retry «{row}»?", "It waits again at its old place, for a moment.", "Retry")
 STATUS_COLOURS = {"Waiting": "info", "Rejected": "warning", "Failed": "danger"}
 
 
 @admin.register(QueuedEvent)
-class QueuedEventAdmin(ModelAdmin):
+class QueuedEventAdmin(GuardedAdmin):
     """Events that were accepted in batches and were not processed yet, or could not be."""
 
     empty_hint = (
@@ -52,7 +52,7 @@ class QueuedEventAdmin(ModelAdmin):
         """Show what was sent, line by line."""
         return format_html("<pre class='whitespace-pre-wrap'>{}</pre>", msgspec.json.format(event.event))
 
-    @admin.action(description="Retry", permissions=["change"])
+    @admin.action(description="Retry", permissions=["retry"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[QueuedEvent]) -> None:
         """Let what failed wait again; what a rule rejected stays as it is."""
         count = retry(events=queryset)
@@ -61,7 +61,7 @@ class QueuedEventAdmin(ModelAdmin):
         else:
             messages.warning(request, "None of these failed: only an event that failed can be tried again.")
 
-    @row_action("Retry", "replay", dialog("Retry «{row}»?", "It waits again at its old place, for a moment.", "Retry"))
+    @row_action("Retry", "replay", RETRY, permission="retry")
     def retry_one(self, request: HttpRequest, events: QuerySet[QueuedEvent]) -> None:
         """Let one event wait again."""
         self.retry_selected(request, events)
@@ -95,6 +95,10 @@ class QueuedEventAdmin(ModelAdmin):
     ) -> tuple[QuerySet[QueuedEvent], bool]:
         """Find by the whole id."""
         return (queryset.filter(external_id=search_term) if search_term else queryset), False
+
+    def has_retry_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Tell whether the operator may let events wait again."""
+        return request.user.has_perm("engine.retry_queuedevent")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: products send events."""

@@ -44,6 +44,7 @@ class QueuedEvent(models.Model):
     settled = models.DateTimeField(null=True, help_text="When it was rejected or set aside.")
 
     class Meta:
+        permissions = (("retry_queuedevent", "Can retry events that failed"),)
         # Only what waits is looked for by shard, only what was settled by status.
         indexes = (
             models.Index(

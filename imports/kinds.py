@@ -266,7 +266,7 @@ KINDS: Final = {
         columns=("user", "system", "points", "reason"),
         more_columns=(),
         takes_attributes=False,
-        permission="points.add_pointsadjustment",
+        permission="points.adjust_points",
         about=(
             "Points that known users are given, or that are taken from them, with the reason, which stands in their "
             "ledger beside your login. A user can have several lines; they count in their order."

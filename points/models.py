@@ -46,6 +46,7 @@ class PointsSystem(Badged):
     history = History()
 
     class Meta(Badged.Meta):
+        permissions = (("preview_points", "Can preview what rules would pay"),)
         constraints = (
             models.UniqueConstraint(
                 fields=("key",),
@@ -301,6 +302,7 @@ class PointsAward(models.Model):
     created = models.DateTimeField()
 
     class Meta:
+        permissions = (("adjust_points", "Can adjust users' points"),)
         constraints = (
             models.UniqueConstraint(fields=("user", "system", "seq"), name="points_pointsaward_seq_unique"),
             models.CheckConstraint(condition=~Q(awarded=0), name="points_pointsaward_moves_points"),

@@ -691,7 +691,7 @@ def test_only_who_may_change_them_may_import_them(helper: tuple[Client, User], g
     assert client.get(add).status_code == 403
     assert client.post(page + "confirm/").status_code == 403
 
-    allow(user, "points.add_pointsadjustment")
+    allow(user, "points.adjust_points")
     assert "Opening balances" not in client.get(add).content.decode()
     assert "Select a valid choice" in send(client, "users", USERS).content.decode()
     assert client.post(page + "confirm/").status_code == 403

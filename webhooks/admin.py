@@ -28,7 +28,7 @@ from core.admin import (
     row_action,
 )
 from webhooks import services
-from webhooks.admin_log import DeliveryAdmin, say_replayed
+from webhooks.admin_log import MAY_REPLAY, DeliveryAdmin, say_replayed
 from webhooks.models import TEST_TYPE, Delivery, Endpoint, EndpointStatus, MessageType
 from webhooks.watch import WAITING_SHOWN_MAX, failing_since, trouble_of, waiting_counts
 
@@ -274,7 +274,7 @@ class EndpointAdmin(ConfigurationAdmin):
 
         return self._with(request, object_id, finish)
 
-    @action(description="Replay all failed", icon="replay", permissions=["change"], dialog=REPLAY_FAILED)
+    @action(description="Replay all failed", icon="replay", permissions=["replay"], dialog=REPLAY_FAILED)
     def replay_failed_one(self, request: HttpRequest, form: SinceForm, object_id: str) -> HttpResponse:
         """Have what failed delivered once more."""
 
@@ -284,6 +284,10 @@ class EndpointAdmin(ConfigurationAdmin):
             say_replayed(request, count, f"Nothing to replay: no message was given up since {since:%Y-%m-%d %H:%M}.")
 
         return self._with(request, object_id, replay)
+
+    def has_replay_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether the operator may have messages delivered once more."""
+        return request.user.has_perm(MAY_REPLAY)
 
     def _with(self, request: HttpRequest, object_id: str, do: Callable[[Endpoint], None]) -> HttpResponse:
         """Do it to one endpoint, or say why not."""

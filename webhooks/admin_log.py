@@ -14,11 +14,10 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timezone import localtime
 from django.utils.translation import ngettext
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from core.admin import dialog, row_action
+from core.admin import GuardedAdmin, dialog, row_action
 from core.json import encode_text
 from users.models import EndUser
 from webhooks.delivery import body_of
@@ -28,10 +27,11 @@ from webhooks.services import replay
 COLOURS: Final = {"Waiting": "info", "Ready": "info", "Delivered": "success", "Failed": "danger"}
 ANSWER_SHOWN_MAX: Final = 1_000
 """How many characters of an answer's body a page shows."""
+MAY_REPLAY: Final = "webhooks.replay_delivery"
 NOT_REPLAYED: Final = "Nothing to replay: they are on their way still, or their endpoint is archived."
 
 
-class DeliveryAdmin(ModelAdmin):
+class DeliveryAdmin(GuardedAdmin):
     """What was sent, and what is going to be. Nobody changes it: it can only be sent once more."""
 
     empty_hint = "Each message to each endpoint is kept here, with every try to deliver it."
@@ -140,13 +140,16 @@ class DeliveryAdmin(ModelAdmin):
         """Show when it arrived or was given up."""
         return _moment(delivery.settled)
 
-    @admin.action(description="Replay", permissions=["change"])
+    @admin.action(description="Replay", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         """Have messages delivered once more."""
         say_replayed(request, replay(deliveries=queryset, now=timezone.now()), NOT_REPLAYED)
 
     @row_action(
-        "Replay", "replay", dialog("Replay this message?", "It is delivered once more, under the same id.", "Replay")
+        "Replay",
+        "replay",
+        dialog("Replay this message?", "It is delivered once more, under the same id.", "Replay"),
+        permission="replay",
     )
     def replay_one(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
         """Have one message delivered once more."""
@@ -172,6 +175,10 @@ class DeliveryAdmin(ModelAdmin):
             context |= {"attempts": attempt_table(delivery), "body": body_lines(delivery.message)}
         response: HttpResponse = super().change_view(request, object_id, form_url, (extra_context or {}) | context)
         return response
+
+    def has_replay_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Tell whether the operator may have messages delivered once more."""
+        return request.user.has_perm(MAY_REPLAY)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: messages come of what happens."""

@@ -189,6 +189,7 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
+        permissions = (("replay_delivery", "Can have messages delivered once more"),)
         indexes = (
             models.Index(
                 fields=("endpoint", "next_attempt_at", "id"),

@@ -6,21 +6,26 @@ from argparse import ArgumentParser
 from typing import Any, Final, TypedDict
 
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from access.keys import find_key
 from access.services import create_api_key
 from access.store import load_keys
+from backoffice.roles import ADMINISTRATOR, SUPPORT, VIEWER
+from backoffice.roles import OPERATOR as OPERATOR_ROLE
 from config.processes import run_together, web_command, work_commands
 
 OPERATOR: Final = "operator"
+OTHERS: Final = {"vera": VIEWER, "sam": SUPPORT, "otto": OPERATOR_ROLE, "ada": ADMINISTRATOR}
+"""One more login for each role, to see what it may do."""
 
 BANNER: Final = """
   Pointsmith is at  {url}
 
   Admin             {url}/admin/       login {operator} / {password}
+                    or {others}, with the same password
   API reference     {url}/docs/
   API key           {key}
 
@@ -55,7 +60,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         call_command("seed_demo", stdout=self.stdout)
         port = options["port"]
-        banner = BANNER.format(url=f"http://127.0.0.1:{port}", operator=OPERATOR, **_secrets())
+        banner = BANNER.format(url=f"http://127.0.0.1:{port}", operator=OPERATOR, others=_others(), **_secrets())
         commands = [web_command("127.0.0.1", port), *work_commands()]
         run_together(commands, port=port, when_ready=lambda: self._show(banner))
 
@@ -69,9 +74,10 @@ def _secrets() -> Secrets:
     file = settings.VAR_DIR / "demo.json"
     known: Secrets = json.loads(file.read_text()) if file.exists() else {"password": "", "key": ""}
     operator = User.objects.filter(username=OPERATOR).first()
-    if operator is None or not operator.check_password(known["password"]):
+    are_there = User.objects.filter(username__in=OTHERS).count() == len(OTHERS)
+    if operator is None or not are_there or not operator.check_password(known["password"]):
         known["password"] = secrets.token_urlsafe(9)
-        _set_operator(known["password"])
+        _set_operators(known["password"])
     if find_key(load_keys(), known["key"]) is None:
         known["key"] = create_api_key(name="Demo backend")[1]
     file.touch(mode=0o600)
@@ -79,7 +85,18 @@ def _secrets() -> Secrets:
     return known
 
 
-def _set_operator(password: str) -> None:
+def _set_operators(password: str) -> None:
+    """Let a superuser and one operator of each role in with the password."""
     operator, _ = User.objects.get_or_create(username=OPERATOR, defaults={"is_staff": True, "is_superuser": True})
-    operator.set_password(password)
-    operator.save(update_fields=["password"])
+    operators = [operator]
+    for name, role in OTHERS.items():
+        other, _ = User.objects.get_or_create(username=name, defaults={"is_staff": True})
+        other.groups.set(Group.objects.filter(name=role))
+        operators.append(other)
+    for each in operators:
+        each.set_password(password)
+        each.save(update_fields=["password"])
+
+
+def _others() -> str:
+    return ", ".join(f"{name} ({role.lower()})" for name, role in OTHERS.items())
