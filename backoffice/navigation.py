@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from django.urls import reverse
 
-PERMISSIONS: Final = {"changes": "core.view_changes"}
+PERMISSIONS: Final = {"changes": "core.view_changes", "boost_calendar": "boosts.view_boost"}
 """What may be seen only with a permission of its own."""
 
 
@@ -28,6 +28,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
                 _link("Triggers", "bolt", "admin:points_pointstrigger_changelist"),
                 _link("Achievements", "military_tech", "admin:achievements_achievement_changelist"),
                 _link("Boosts", "rocket_launch", "admin:boosts_boost_changelist"),
+                _link("Boost calendar", "calendar_month", "boost_calendar"),
                 _link("Levels", "stairs", "admin:levels_level_changelist"),
                 _link("Streaks", "local_fire_department", "admin:streaks_streaksettings_changelist"),
                 _link("Metrics", "monitoring", "admin:metrics_metric_changelist"),

@@ -1,11 +1,13 @@
 """Which boosts apply, and what their status is: pure, whole days of the user's own calendar."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
+from math import prod
 
-from points.rules import AppliedBoost
+from points.rules import STRICTEST, AppliedBoost, Rounding
 from users.rules import User, local_date, matches
 
 FIRST_ZONE = timedelta(hours=14)
@@ -71,3 +73,80 @@ def phase_of(start: date, end: date | None, *, at: datetime, tz: str | None, is_
     if first < start:
         return BoostPhase.SCHEDULED
     return BoostPhase.FINISHED if end is not None and last > end else BoostPhase.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A boost for more than one user as a calendar shows it: on which days it counts, if at all.
+
+    `first` and `last` (None: no end) are its days but for those before its activation and after it was stopped.
+    """
+
+    id: str
+    first: date
+    last: date | None
+    multiplier: Decimal
+    rounding: Rounding
+    is_for_everyone: bool
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What awards are multiplied by on a day: the exact product, rounded once by the strictest rounding."""
+
+    multiplier: Decimal
+    rounding: Rounding
+
+
+@dataclass(frozen=True, slots=True)
+class DayRate:
+    """The rates of a day: of every user, and of one who is in the audience of all boosts; None where none counts."""
+
+    day: date
+    everyone: Rate | None
+    at_most: Rate | None
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Return the days from the first to the last."""
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def shown_days(first: date, last: date | None, shown: Sequence[date]) -> tuple[int, int] | None:
+    """Return the places of the first and the last day among the days that are `shown`; None where none is there."""
+    begin, end = max(first, shown[0]), shown[-1] if last is None else min(last, shown[-1])
+    return ((begin - shown[0]).days, (end - shown[0]).days) if begin <= end else None
+
+
+def effective_days(
+    start: date, end: date | None, activated: datetime | None, finished: datetime | None
+) -> tuple[date, date | None]:
+    """Return the days, by UTC, on which a boost counts at some time: from its activation, until it was stopped.
+
+    The last is before the first where it never counts.
+    """
+    first = start if activated is None else max(start, local_date(activated, None))
+    if finished is None:
+        return first, end
+    stopped = local_date(finished, None)
+    return first, stopped if end is None else min(end, stopped)
+
+
+def rate_of(boosts: Iterable[Planned]) -> Rate | None:
+    """Return what boosts that apply together multiply by; None where there are none."""
+    together = list(boosts)
+    if not together:
+        return None
+    asked = {boost.rounding for boost in together}
+    rounding = next(each for each in STRICTEST if each in asked)
+    return Rate(prod((boost.multiplier for boost in together), start=Decimal(1)), rounding)
+
+
+def day_rates(boosts: Sequence[Planned], days: Iterable[date]) -> list[DayRate]:
+    """Return the rates of each day."""
+    rates = []
+    for day in days:
+        on = [each for each in boosts if each.counts and shown_days(each.first, each.last, (day,)) is not None]
+        rates.append(DayRate(day, rate_of(each for each in on if each.is_for_everyone), rate_of(on)))
+    return rates

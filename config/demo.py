@@ -194,6 +194,8 @@ def _create_boosts(xp: PointsSystem, goals: Goals, now: datetime) -> None:
     back = ahead - timedelta(days=28)
     past = create_boost(name="Launch weekend", start=back, end=back + timedelta(days=1), **double)
     Boost.objects.filter(id=past.id).update(activated=now - timedelta(days=DAYS + 1))
+    week = {"name": "Grammar week", "start": ahead - timedelta(days=2), "end": ahead + timedelta(days=4)}
+    create_boost(**double | week | {"multiplier": Decimal("1.5"), "user_filters": [(goals.plan, "pro")]})
     create_boost(
         name="Pro perk",
         system=xp,

@@ -245,7 +245,12 @@ class TrackedQuerySet(models.QuerySet[Row]):
         return list(self.filter(pk__in=locked).order_by().values_list("pk", flat=True))
 
 
-TrackedManager = models.Manager.from_queryset(TrackedQuerySet)
+class TrackedManager(models.Manager[Row]):
+    """Finds such rows."""
+
+    def get_queryset(self) -> TrackedQuerySet[Row]:
+        """Return all rows."""
+        return TrackedQuerySet(self.model, using=self._db)
 
 
 class Tracked(models.Model):
