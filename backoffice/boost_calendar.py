@@ -179,7 +179,7 @@ def _bar(boost: Boost, phase: BoostPhase, first: date, last: date | None, place:
 
 def _short(rate: Rate | None) -> str:
     """Return a rate for a narrow column: two decimals, and a sign for the rounding."""
-    return "" if rate is None else f"x{plain_number(round(rate.multiplier, 2))}{SIGNS[rate.rounding]}"
+    return "" if rate is None else f"x{plain_number(round(rate.multiplier, 2))} {SIGNS[rate.rounding]}"
 
 
 def _in_words(rate: Rate | None) -> str:

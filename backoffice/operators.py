@@ -32,6 +32,7 @@ def role_field() -> RoleField:
     return RoleField(
         queryset=Group.objects.none(),
         required=False,
+        blank=True,
         empty_label="No role: sees nothing",
         widget=UnfoldAdminRadioSelectWidget,
         help_text="You can give the roles that may do no more than you.",

@@ -128,7 +128,7 @@ def test_the_whole_demo_comes_back_on_an_empty_server(rules: Rules) -> None:
     create_rules()
     text = rules.export().text
     forget_everything()
-    assert rules.apply().endswith("31 created, 1 changed.\n")
+    assert rules.apply().endswith("32 created, 1 changed.\n")
     assert exported() == text
     assert rules.plan("--prune") == "No changes.\n"
 
