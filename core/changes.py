@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import CharField, ForeignKey, Model, OuterRef, QuerySet, Subquery, Value
+from django.db.models import CharField, FileField, ForeignKey, Model, OuterRef, QuerySet, Subquery, Value
 from django.urls import NoReverseMatch, reverse
 from django.utils.timezone import localtime
 
@@ -207,6 +208,8 @@ class _Words:
             return self.name(_target(each), value)
         if each.choices and value is not None:
             return str(dict(each.flatchoices).get(value, value))
+        if isinstance(each, FileField) and value:
+            return f"image {Path(value).stem[:8]}…"  # named by its content, of which the beginning tells it apart
         return in_words(value)
 
 

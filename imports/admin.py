@@ -12,10 +12,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
+from core.admin import GuardedAdmin
 from core.csv import csv_response
 from imports.files import FILE_BYTES_MAX, FileError, digest_of
 from imports.kinds import KINDS
@@ -80,7 +80,7 @@ class ImportForm(forms.ModelForm):  # type: ignore[type-arg] # Django's forms ta
 
 
 @admin.register(ImportRun)
-class ImportRunAdmin(ModelAdmin):
+class ImportRunAdmin(GuardedAdmin):
     """Files that were imported, or wait to be."""
 
     empty_hint = "Bring users, what they had done before, or points from a CSV file. Every file is checked first."

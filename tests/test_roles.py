@@ -216,6 +216,11 @@ def test_files_are_imported_by_who_may(role: str, db: None) -> None:
         assert client.post(f"{run}cancel/").status_code == 302
 
 
+def test_nobody_deletes_an_import_by_a_direct_post(db: None) -> None:
+    client, _ = login("Administrator")
+    assert client.post("/admin/imports/importrun/", {"action": "delete_selected"}).status_code == 403
+
+
 def test_who_has_no_role_sees_nothing(rows: dict[str, Any]) -> None:
     client, _ = login("Nobody")
     answers = {page: client.get(f"/admin/{page}").status_code for page in pages(rows) if page}
