@@ -142,7 +142,7 @@ def february(game: Game) -> Game:
 
 
 def make(game: Game, name: str, start: date, end: date | None, **fields: Any) -> Boost:
-    given_ = {"multiplier": Decimal(2), "status": "active"} | fields
+    given_: dict[str, Any] = {"multiplier": Decimal(2), "status": "active"} | fields
     return create_boost(system=game.xp, name=name, start=start, end=end, **given_)
 
 
