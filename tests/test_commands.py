@@ -62,7 +62,12 @@ def test_seed_demo_fills_an_empty_server_once_and_all_of_it_adds_up(settings: An
     boosted = PointsAward.objects.exclude(boosts=[])
     assert {award.boosts[0]["name"] for award in boosted} == {"Launch weekend"}
     phases = {boost.name: boost.phase(timezone.now()) for boost in Boost.objects.all()}
-    assert phases == {"Launch weekend": "finished", "Double XP weekend": "scheduled", "Pro perk": "inactive"}
+    assert phases == {
+        "Launch weekend": "finished",
+        "Double XP weekend": "scheduled",
+        "Grammar week": "scheduled",
+        "Pro perk": "inactive",
+    }
     assert Streak.objects.filter(length__gte=7).exists()
     assert len(list(tmp_path.rglob("*.png"))) == Level.objects.count() + Achievement.objects.count() + 2
     call_command("verify", stdout=io.StringIO())
