@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from backoffice.dashboard import activity_csv
 from backoffice.boost_calendar import boost_calendar
 from backoffice.changes import changes
+from backoffice.dashboard import activity_csv
 from core.health import healthz, readyz
 from core.media import serve_favicon, serve_media
 

@@ -15,8 +15,8 @@ class Migration(migrations.Migration):
     dependencies = [
         ('core', '0003_change_numbers'),
         ('achievements', '0002_backdating_terms'),
-        ('metrics', '0004_history'),
-        ('users', '0002_history'),
+        ('metrics', '0005_history'),
+        ('users', '0003_history'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

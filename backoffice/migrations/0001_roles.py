@@ -81,10 +81,10 @@ class Migration(migrations.Migration):
         ('engine', '0002_permissions'),
         ('imports', '0001_initial'),
         ('levels', '0002_history'),
-        ('metrics', '0004_history'),
-        ('points', '0005_permissions'),
-        ('streaks', '0002_history'),
-        ('users', '0002_history'),
+        ('metrics', '0005_history'),
+        ('points', '0007_permissions'),
+        ('streaks', '0003_history'),
+        ('users', '0003_history'),
         ('webhooks', '0005_permissions'),
     ]
 

@@ -14,8 +14,8 @@ class Migration(migrations.Migration):
     dependencies = [
         ('core', '0003_change_numbers'),
         ('boosts', '0002_multiplier_field'),
-        ('points', '0004_history'),
-        ('users', '0002_history'),
+        ('points', '0006_history'),
+        ('users', '0003_history'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('core', '0003_change_numbers'),
         ('levels', '0001_initial'),
-        ('points', '0004_history'),
+        ('points', '0006_history'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

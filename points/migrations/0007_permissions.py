@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('points', '0004_history'),
+        ('points', '0006_history'),
     ]
 
     operations = [

@@ -14,9 +14,9 @@ class Migration(migrations.Migration):
     dependencies = [
         ('core', '0003_change_numbers'),
         ('achievements', '0003_history'),
-        ('metrics', '0004_history'),
-        ('points', '0003_adjustments'),
-        ('users', '0002_history'),
+        ('metrics', '0005_history'),
+        ('points', '0005_users_without_foreign_keys'),
+        ('users', '0003_history'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -14,8 +14,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('core', '0003_change_numbers'),
-        ('metrics', '0004_history'),
-        ('streaks', '0001_initial'),
+        ('metrics', '0005_history'),
+        ('streaks', '0002_users_without_foreign_keys'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

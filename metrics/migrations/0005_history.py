@@ -13,13 +13,13 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('core', '0003_change_numbers'),
-        ('users', '0001_initial'),
+        ('metrics', '0004_users_without_foreign_keys'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='HistoricalAttribute',
+            name='HistoricalMetric',
             fields=[
                 ('actor', models.CharField(max_length=400)),
                 ('act', models.UUIDField()),
@@ -27,7 +27,8 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('active', 'Active'), ('archived', 'Archived')], default='active', editable=False, max_length=16)),
                 ('name', models.CharField(max_length=255)),
                 ('key', models.CharField(max_length=255, validators=[django.core.validators.RegexValidator('\\A[a-zA-Z0-9_-]+\\Z', 'must have only letters, digits, hyphens and underscores.')])),
-                ('type', models.CharField(choices=[('user', 'User'), ('event', 'Event')], max_length=8)),
+                ('unit_type', models.CharField(choices=[('number', 'Number'), ('currency', 'Currency')], default='number', max_length=8)),
+                ('units', models.CharField(blank=True, default='', help_text='A label such as «words»; for a currency its ISO 4217 code such as USD.', max_length=64)),
                 ('history_id', models.BigIntegerField(editable=False, primary_key=True, serialize=False)),
                 ('history_date', models.DateTimeField(db_index=True)),
                 ('history_change_reason', models.CharField(max_length=100, null=True)),
@@ -35,13 +36,13 @@ class Migration(migrations.Migration):
                 ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'verbose_name': 'historical attribute',
-                'verbose_name_plural': 'historical attributes',
+                'verbose_name': 'historical metric',
+                'verbose_name_plural': 'historical metrics',
                 'ordering': ('-history_id',),
                 'get_latest_by': 'history_id',
                 'default_permissions': (),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
-        begin_history('users', 'Attribute'),
+        begin_history('metrics', 'Metric'),
     ]
