@@ -255,7 +255,9 @@ def _longest(user: EndUser, frequency: Frequency) -> int:
 # --- Achievements ----------------------------------------------------------------------------------------------------
 def medals(user: EndUser, streak_length: int) -> tuple[list[Medal], list[Medal]]:
     """Return what the user completed, the newest first, and what is still open to them, in the order of creation."""
-    completions = list(Completion.objects.filter(user_id=user.id).select_related("achievement").order_by("-at", "-id"))
+    completions = list(
+        Completion.objects.filter(user_id=user.id).select_related("achievement__metric").order_by("-at", "-id")
+    )
     done_ids = {each.achievement_id for each in completions}
     totals = read_totals(user)
     done = [_medal(each.achievement, at=each.at) for each in completions]

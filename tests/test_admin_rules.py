@@ -651,7 +651,7 @@ def test_a_user_s_page_shows_level_streak_achievements_and_the_boosts_of_each_aw
     text = text_of(operator.get(user_url("alice")))
     assert "1,358 Level Novice, Adept from 1,500" in text
     assert "1 day in a row since" in text
-    assert "No achievement completed yet." in text
+    assert "Completed None yet. Still open lock_open Bookworm" in text
     assert "+100 · Lessons completed: every 1 boosted by Double XP x1.5" in text
     for why in ("+5 · Streak: every 1", "+1 · New user"):
         assert why in text
