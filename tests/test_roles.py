@@ -17,7 +17,7 @@ from core.services import create_checked
 from engine.models import QueuedEvent
 from levels.models import Level
 from metrics.models import Metric
-from points.models import PointsTrigger
+from points.models import PointsAward, PointsTrigger
 from streaks.services import update_settings
 from tests.conftest import Api, Game
 from tests.test_admin import text_of, trigger_form
@@ -144,6 +144,10 @@ def pages(rows: dict[str, Any]) -> dict[str, int]:
     """Return the addresses of all pages to look at, and the first role that may."""
     found = {"": VIEWER, "changes/": VIEWER, "imports/importrun/": VIEWER, "imports/importrun/example/users/": VIEWER}
     found |= {"users/enduser/export/": VIEWER, "auth/user/": ADMINISTRATOR, "auth/group/": ADMINISTRATOR}
+    alice, award = rows["users/enduser"].pk, PointsAward.objects.get().pk
+    found |= {f"users/enduser/{alice}/ledger/": VIEWER, f"users/enduser/{alice}/awards/{award}/": VIEWER}
+    found |= {f"users/enduser/{alice}/adjust/": SUPPORT}
+    found |= {f"points/pointssystem/{rows['points/pointssystem'].pk}/analytics/": VIEWER}
     for model, role in SEEN.items():
         if model != "streaks/streaksettings":  # its list leads to the one row
             found[f"{model}/"] = role
@@ -198,6 +202,17 @@ def test_rules_are_changed_by_who_may_also_by_a_direct_post(role: str, rows: dic
     made = client.post("/admin/metrics/metric/add/", {"name": "New", "key": "new", "unit_type": "number"})
     assert made.status_code == (302 if is_allowed else 403)
     assert Metric.objects.filter(key="new").exists() == is_allowed
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_points_are_adjusted_and_reversed_by_who_may(role: str, rows: dict[str, Any]) -> None:
+    client, _ = login(role)
+    is_allowed = ROLES.index(role) >= SUPPORT
+    award = PointsAward.objects.get()
+    page = f"/admin/users/enduser/{rows['users/enduser'].pk}/"
+    assert (client.post(f"{page}adjust/", {}).status_code == 403) != is_allowed
+    assert (client.post(f"{page}awards/{award.pk}/reverse/", {}).status_code == 403) != is_allowed
+    assert PointsAward.objects.count() == 1
 
 
 @pytest.mark.parametrize("role", ROLES)
