@@ -88,12 +88,17 @@ _recall = lru_cache(maxsize=KEYS_REMEMBERED_MAX)(_read)
 _uses_noted: dict[str, datetime] = {}
 
 
+def is_use_noted(key_id: str) -> bool:
+    """Tell whether this process has written down within the last minute that the key was used."""
+    noted = _uses_noted.get(key_id)
+    return noted is not None and timedelta() <= timezone.now() - noted < USE_INTERVAL
+
+
 def note_use(key_id: str) -> None:
     """Write down that the key was used, at most once a minute; in between, ask nothing of the database."""
-    now = timezone.now()
-    noted = _uses_noted.get(key_id)
-    if noted is not None and timedelta() <= now - noted < USE_INTERVAL:
+    if is_use_noted(key_id):
         return
+    now = timezone.now()
     if len(_uses_noted) >= KEYS_REMEMBERED_MAX:
         _uses_noted.clear()
     # Before it is written, so that of many threads that come at once only one does.

@@ -1,6 +1,6 @@
 """Events, one by one and in batches: in plain Django views."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, TypedDict
 
@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from msgspec import Raw
 
+from access.keys import KeyRule
 from api.authentication import authenticate, authenticate_event
 from api.bodies import (
     BatchedEvent,
@@ -27,6 +28,7 @@ from engine.coalescing import process_one
 from engine.decide import check_event
 from engine.inputs import EventInput
 from engine.outcomes import Accepted, Rejected, Replayed
+from engine.pipeline import Processed
 from engine.queue import enqueue
 from engine.render import EventJson, render_event
 from engine.rule_book import current_rule_book
@@ -46,20 +48,18 @@ def event(request: HttpRequest, key: str) -> HttpResponse:
     """Store an event and answer with everything that it changed: 201, or 202 where its idempotency key was used."""
     if request.method != "POST":
         raise ApiError(405, f'Method "{request.method}" not allowed.')
-    headers = request.headers
-    json, status = take_event(key, headers.get("X-API-KEY"), headers.get("Idempotency-Key"), lambda: request.body)
+    api_key = authenticate_event(request.headers.get("X-API-KEY"))
+    given = event_input(api_key, key, request.headers.get("Idempotency-Key"), request.body)
+    json, status = event_answer(process_one(given))
     return json_response(json, status=status)
 
 
-def take_event(
-    metric_key: str, api_key_text: str | None, idempotency_key: str | None, read: Callable[[], bytes]
-) -> tuple[EventJson, int]:
-    """Store an event, told by its parts as they came, and return the answer and its status. Raises ApiError."""
-    api_key = authenticate_event(api_key_text)
-    body = read_raw(read(), EventBody)
+def event_input(api_key: KeyRule, metric_key: str, idempotency_key: str | None, content: bytes) -> EventInput:
+    """Return the event that a request says, told by its parts as they came. Raises ApiError."""
+    body = read_raw(content, EventBody)
     check_user(api_key, body.user.id)
     check_idempotency_key(idempotency_key)
-    given = EventInput(
+    return EventInput(
         user=user_changes(body.user.id, body.user, root="user."),
         metric_key=metric_key,
         value=read_value(body.value),
@@ -67,7 +67,10 @@ def take_event(
         idempotency_key=idempotency_key,
         api_key_id=api_key.id,
     )
-    processed = process_one(given)
+
+
+def event_answer(processed: Processed) -> tuple[EventJson, int]:
+    """Return the answer to an event that was processed alone or with others, and its status. Raises ApiError."""
     outcome = processed.outcomes[0]
     if isinstance(outcome, Rejected):
         raise rejection(outcome)

@@ -1,75 +1,113 @@
-"""The hot path: an event over HTTP, past everything of Django's that it has no use for."""
+"""The hot path: an event over HTTP, in the event loop and past everything of Django's that it has no use for."""
 
-from collections.abc import Callable, Iterable
-from io import BufferedIOBase
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpResponse
 
+from access.keys import KeyRule
+from api.authentication import authenticate_event, recall_event_key
 from api.errors import answer_exception, answer_failure
-from api.events import take_event
+from api.events import event_answer, event_input
 from core.connections import release_connection
 from core.json import encode
+from engine.coalescing import Coalescer
 
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[MutableMapping[str, Any], Receive, Send], Coroutine[Any, Any, None]]
+Headers = dict[bytes, bytes]
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 BEFORE_KEY: Final = "/v1/metrics/"
 AFTER_KEY: Final = "/event"
-STATUS_LINES: Final = {201: "201 Created", 202: "202 Accepted"}
 
 
-def with_hot_path(django: Application) -> Application:
-    """Return the WSGI application `django`, but that an event does not go through it.
+def with_hot_path(django: Application, coalescer: Coalescer) -> Application:
+    """Return the ASGI application `django`, but that an event does not go through it.
 
-    Making Django's request, finding its view and telling its signals takes longer than all else that an event does in
-    the thread that reads it. The answers are those of Django's view of events, which stays for whatever looks unusual.
+    Making Django's request, finding its view and telling its signals takes longer than all else that an event needs
+    before it waits for `coalescer`, and a task of the event loop waits at less cost than a thread. The answers are
+    those of Django's view of events, which stays for whatever looks unusual.
     """
 
-    def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        key, length = _metric_key(environ), environ.get("CONTENT_LENGTH", "")
-        if key is None or not length.isdecimal():
-            return django(environ, start_response)
+    async def application(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        key = _metric_key(scope) if scope["type"] == "http" else None
+        headers: Headers = {} if key is None else dict(scope["headers"])
+        length = headers.get(b"content-length", b"")
+        if key is None or not length.isdigit():
+            await django(scope, receive, send)
+            return
         try:
-            return _answer(environ, start_response, key, int(length))
-        finally:
-            # Only a new key, or its first use in a minute, needs one here.
-            release_connection()
+            status, lines, body = await _answer(coalescer, key, headers, lambda: _read(receive, int(length)))
+        except ConnectionResetError:
+            return
+        await send({"type": "http.response.start", "status": status, "headers": lines})
+        await send({"type": "http.response.body", "body": body})
 
     return application
 
 
-def _metric_key(environ: Environ) -> str | None:
+def _metric_key(scope: MutableMapping[str, Any]) -> str | None:
     """Return the key of the metric that the request is an event of; None where Django has to look at it."""
-    path: str = environ["PATH_INFO"]
-    if environ["REQUEST_METHOD"] != "POST" or not path.startswith(BEFORE_KEY) or not path.endswith(AFTER_KEY):
+    path: str = scope["path"]
+    if scope["method"] != "POST" or not path.startswith(BEFORE_KEY) or not path.endswith(AFTER_KEY):
         return None
     key = path[len(BEFORE_KEY) : -len(AFTER_KEY)]
     return key if key and "/" not in key and key.isascii() else None
 
 
-def _answer(environ: Environ, start_response: StartResponse, key: str, length: int) -> Iterable[bytes]:
+async def _answer(
+    coalescer: Coalescer, metric_key: str, headers: Headers, read: Callable[[], Awaitable[bytes]]
+) -> Answer:
     try:
-        api_key, idempotency_key = environ.get("HTTP_X_API_KEY"), environ.get("HTTP_IDEMPOTENCY_KEY")
-        json, status = take_event(key, api_key, idempotency_key, lambda: _read(environ["wsgi.input"], length))
+        api_key = await _authenticate(_text(headers, b"x-api-key"))
+        given = event_input(api_key, metric_key, _text(headers, b"idempotency-key"), await read())
+        json, status = event_answer(await coalescer.process_soon(given))
+    except ConnectionResetError:
+        raise
     except Exception as error:
-        response = answer_exception(error) or answer_failure(error, f"POST {environ['PATH_INFO']}")
-        return _send(response, start_response)
+        request = f"POST {BEFORE_KEY}{metric_key}{AFTER_KEY}"
+        return _as_answer(answer_exception(error) or answer_failure(error, request))
     body = encode(json)
-    start_response(STATUS_LINES[status], [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
-    return [body]
+    return status, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))], body
 
 
-def _read(stream: BufferedIOBase, length: int) -> bytes:
+def _text(headers: Headers, name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+async def _authenticate(text: str | None) -> KeyRule:
+    """Return the caller's key; a thread finds one that is new here, or was not used for a minute. Raises ApiError."""
+    key = recall_event_key(text)
+    return key if key is not None else await asyncio.to_thread(_authenticate_in_thread, text)
+
+
+def _authenticate_in_thread(text: str | None) -> KeyRule:
+    try:
+        return authenticate_event(text)
+    finally:
+        release_connection()
+
+
+async def _read(receive: Receive, length: int) -> bytes:
+    """Return the whole body. Raises RequestDataTooBig, ConnectionResetError where the caller went away."""
     if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise RequestDataTooBig
-    return stream.read(length)
+    body: bytes = b""
+    while (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
+    raise ConnectionResetError
 
 
-def _send(response: HttpResponse, start_response: StartResponse) -> Iterable[bytes]:
-    headers = [*response.items(), ("Content-Length", str(len(response.content)))]
-    start_response(f"{response.status_code} {response.reason_phrase}", headers)
-    return [response.content]
+def _as_answer(response: HttpResponse) -> Answer:
+    lines = [*response.items(), ("Content-Length", str(len(response.content)))]
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in lines]
+    return response.status_code, headers, response.content

@@ -26,16 +26,14 @@ WORKER_STOP_S_MAX: Final = 10
 
 
 WEB_WORKERS: Final = 2
-WEB_THREADS: Final = 128
 
 
-def web_command(host: str, port: int, workers: int = WEB_WORKERS, threads: int = WEB_THREADS) -> list[str]:
-    """Return the command of the web server: WSGI, `workers` processes of `threads` threads."""
+def web_command(host: str, port: int, workers: int = WEB_WORKERS) -> list[str]:
+    """Return the command of the web server: ASGI, `workers` processes with an event loop each."""
     return [
-        # Its only warning is of many threads: here they wait, most of the time, for each other's event.
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--log-level", "error"),
-        *("--host", host, "--port", str(port), "--workers", str(workers), "--blocking-threads", str(threads)),
-        *("--respawn-failed-workers", "--workers-kill-timeout", str(WORKER_STOP_S_MAX), "config.wsgi:application"),
+        *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--no-ws"),
+        *("--log-level", "error", "--host", host, "--port", str(port), "--workers", str(workers)),
+        *("--respawn-failed-workers", "--workers-kill-timeout", str(WORKER_STOP_S_MAX), "config.asgi:application"),
     ]
 
 

@@ -102,7 +102,6 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False
 
 TEMPLATES = [
@@ -128,8 +127,8 @@ if not EMBEDDED:
     DATABASES = {"default": env.db_url("DATABASE_URL")}
 else:
     DATABASES = {"default": {"ENGINE": "core.embedded_backend", **EMBEDDED_POSTGRES.connection_settings()}}
-# A web process has many threads, most of which wait for others' events: they share a few connections.
-WEB_PROCESS = os.environ.get("WEB_PROCESS") == "true"  # as config/wsgi.py says, and nobody else
+# A web process has threads that wait for others' events: all share a few connections.
+WEB_PROCESS = os.environ.get("WEB_PROCESS") == "true"  # as config/asgi.py says, and nobody else
 DATABASE_POOL_MAX = env.int("DATABASE_POOL_MAX", default=8)
 if DATABASE_POOL_MAX < 2:
     raise ImproperlyConfigured("DATABASE_POOL_MAX must be at least 2: events have a connection of their own.")
@@ -144,11 +143,14 @@ DATABASES["default"] |= {
     },
 }
 
-# How many events may wait for their turn in each web process; more are answered 503. Fewer than its threads, so that
-# some are left for everything else.
-EVENTS_WAITING_MAX = env.int("EVENTS_WAITING_MAX", default=96)
+# How many events may wait for their turn in each web process; more are answered 503.
+EVENTS_WAITING_MAX = env.int("EVENTS_WAITING_MAX", default=500)
 if EVENTS_WAITING_MAX < 1:
     raise ImproperlyConfigured("EVENTS_WAITING_MAX must be at least 1.")
+# How many of all other requests each web process works on at a time.
+WEB_THREADS = env.int("WEB_THREADS", default=32)
+if WEB_THREADS < 1:
+    raise ImproperlyConfigured("WEB_THREADS must be at least 1.")
 
 # --- Cache and queue -------------------------------------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="")

@@ -4,9 +4,12 @@ An input that comes alone goes at once. One that fails does no harm to those bes
 each alone, and so is it. Nor does one whose user somebody else holds locked: it is set aside until the lock is free.
 """
 
+import asyncio
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Lock
@@ -40,33 +43,48 @@ def _taken_lock() -> Lock:
     return lock
 
 
+Wakes = asyncio.Future[None]
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """An input and the thread that waits for what becomes of it."""
+    """An input, and who waits for what becomes of it: a thread for a lock, a task for a future of its event loop."""
 
     given: Input
-    settled: Lock = field(default_factory=_taken_lock)
+    wakes: "Lock | Wakes"  # quoted: Python 3.11's Lock is a function
     processed: Processed | None = None
     error: BaseException | None = None
     since_s: float = field(default_factory=time.monotonic)
     is_held: bool = False
 
     def result(self) -> Processed:
-        """Wait; return what became of the input, or raise why nothing did."""
-        self.settled.acquire()
+        """Return what became of the input, or raise why nothing did."""
         if self.error is not None:
             raise self.error
         if self.processed is None:
             raise RuntimeError("An input was settled without a result.")
         return self.processed
 
-    def settle(self, processed: Processed) -> None:
-        self.processed = processed
-        self.settled.release()
 
-    def fail(self, error: BaseException) -> None:
-        self.error = error
-        self.settled.release()
+def _wake(settled: Sequence[_Waiting]) -> None:
+    """Tell all who wait for these, those of an event loop in one call: each call would wake its thread."""
+    futures: list[Wakes] = []
+    for waiting in settled:
+        if isinstance(waiting.wakes, asyncio.Future):
+            futures.append(waiting.wakes)
+        else:
+            waiting.wakes.release()
+    for loop in {future.get_loop() for future in futures}:
+        # A loop that was closed has nobody left who waits.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_resolve, [future for future in futures if future.get_loop() is loop])
+
+
+def _resolve(futures: Sequence[Wakes]) -> None:
+    for future in futures:
+        # Not those whose caller has gone.
+        if not future.done():
+            future.set_result(None)
 
 
 class Coalescer:
@@ -87,13 +105,26 @@ class Coalescer:
 
         Raises OverloadedError, and does nothing, where too many wait already.
         """
-        if self._queue.qsize() + len(self._aside) >= self._waiting_max:
-            raise OverloadedError
         # A thread that waits holds no connection: those who wait could have them all, and nobody be left to work.
         release_connection()
-        waiting = _Waiting(given)
-        self._queue.put(waiting)
+        lock = _taken_lock()
+        waiting = self._put(given, lock)
+        lock.acquire()
         return waiting.result()
+
+    async def process_soon(self, given: Input) -> Processed:
+        """Do the same for a task of an event loop. One that is cancelled takes nothing back."""
+        future = asyncio.get_running_loop().create_future()
+        waiting = self._put(given, future)
+        await future
+        return waiting.result()
+
+    def _put(self, given: Input, wakes: "Lock | Wakes") -> _Waiting:
+        if self._queue.qsize() + len(self._aside) >= self._waiting_max:
+            raise OverloadedError
+        waiting = _Waiting(given, wakes)
+        self._queue.put(waiting)
+        return waiting
 
     def stop(self) -> None:
         """Process what waits, then end the threads."""
@@ -141,13 +172,15 @@ class Coalescer:
             self._recover(together, error)
         else:
             for waiting, outcome in zip(together, processed.outcomes, strict=True):
-                waiting.settle(Processed([outcome], processed.book))
+                waiting.processed = Processed([outcome], processed.book)
+            _wake(together)
 
     def _recover(self, together: list[_Waiting], error: Exception) -> None:
         """Give each another chance where it is sure that nothing was stored; else say what happened to all."""
         if _is_connection_lost(error) or (len(together) == 1 and not is_held(error)):
             for waiting in together:
-                waiting.fail(error)
+                waiting.error = error
+            _wake(together)
         else:
             self._aside.take(together)
 
@@ -213,11 +246,11 @@ class _Aside:
             if is_held(error) and time.monotonic() - waiting.since_s < ASIDE_S_MAX:
                 self._hold(waiting)
             else:
+                waiting.error = error
                 self._let_go(waiting)
-                waiting.fail(error)
         else:
+            waiting.processed = processed
             self._let_go(waiting)
-            waiting.settle(processed)
 
     def _hold(self, waiting: _Waiting) -> None:
         with self._changed:
@@ -229,6 +262,7 @@ class _Aside:
         with self._changed:
             self._held_of[waiting.given.user.external_id] -= waiting.is_held
             self._held_of += Counter()
+        _wake([waiting])
 
 
 def is_held(error: Exception) -> bool:

@@ -1,60 +1,82 @@
 """An event that goes past Django's request is answered as Django would: same status, headers and body, nothing else."""
 
-import io
+import asyncio
 import json
 import re
-import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import transaction
 from django.test import Client
 
-from api.hot_path import Application, with_hot_path
+from api.hot_path import Application, Message, Receive, Send, with_hot_path
+from engine.coalescing import Coalescer
 from metrics.models import Event
 from tests.conftest import Api, Game
 
 EVENT = b'{"user": {"id": "alice"}, "value": 2.5, "attributes": {"category": "writing"}}'
 
 
-def refuse(environ: dict[str, Any], start_response: Any) -> Any:
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def coalescer(api: Api) -> Iterator[Coalescer]:
+    coalescer = Coalescer(waiting_max=10)
+    yield coalescer
+    coalescer.stop()
+
+
+async def refuse(scope: Message, receive: Receive, send: Send) -> None:
     """Stand where Django is: an event that comes here did not take the hot path."""
-    raise AssertionError(environ["PATH_INFO"])
+    raise AssertionError(scope["path"])
 
 
 def ask(
     application: Application, key: str | None, body: bytes = EVENT, method: str = "POST", path: str = "", **headers: str
-) -> tuple[str, dict[str, str], bytes]:
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path or "/v1/metrics/lessons/event",
-        "QUERY_STRING": "",
-        "SERVER_NAME": "pointsmith",
-        "SERVER_PORT": "80",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.url_scheme": "http",
-        "CONTENT_LENGTH": str(len(body)),
-        "CONTENT_TYPE": "application/json",
-        **({"HTTP_X_API_KEY": key} if key is not None else {}),
-        **headers,
+) -> tuple[int, dict[str, str], bytes]:
+    """Ask as a server would that reads bodies in two parts; `headers` are named as WSGI names them."""
+    named = {"CONTENT_LENGTH": str(len(body)), **({"HTTP_X_API_KEY": key} if key is not None else {}), **headers}
+    scope: Message = {
+        "type": "http",
+        "method": method,
+        "path": path or "/v1/metrics/lessons/event",
+        "headers": [
+            (name.removeprefix("HTTP_").replace("_", "-").lower().encode(), value.encode())
+            for name, value in named.items()
+        ],
     }
-    begun: list[tuple[str, dict[str, str]]] = []
-    chunks = application(environ, lambda status, lines: begun.append((status, dict(lines))))
-    ((status, lines),) = begun
-    return status, lines, b"".join(chunks)
+    parts = iter(
+        [
+            {"type": "http.request", "body": body[:9], "more_body": True},
+            {"type": "http.request", "body": body[9:], "more_body": False},
+        ]
+    )
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(parts)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(application(scope, receive, send))
+    start, content = sent
+    shown = {name.decode().title(): value.decode() for name, value in start["headers"]}
+    return start["status"], shown, content["body"]
 
 
 def ask_django(
     client: Client, key: str | None, body: bytes = EVENT, path: str = "", **headers: str
-) -> tuple[str, dict[str, str], bytes]:
+) -> tuple[int, dict[str, str], bytes]:
     known = {} if key is None else {"HTTP_X_API_KEY": key}
     path = path or "/v1/metrics/lessons/event"
     response = client.generic("POST", path, body, content_type="application/json", **known, **headers)  # type: ignore[arg-type]
-    return f"{response.status_code} {response.reason_phrase}", dict(response.items()), response.content
+    return response.status_code, {name.title(): value for name, value in response.items()}, response.content
 
 
-def without_ids(answer: tuple[str, dict[str, str], bytes]) -> tuple[str, dict[str, str], str]:
+def without_ids(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, dict[str, str], str]:
     status, headers, body = answer
     shown = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[0-9:.]+Z", "…", body.decode())
     return status, headers, shown
@@ -79,22 +101,24 @@ def without_ids(answer: tuple[str, dict[str, str], bytes]) -> tuple[str, dict[st
         ("no key", {"key": None}),
     ],
 )
-def test_the_answer_is_the_one_that_django_gives(api: Api, game: Game, what: str, request_: dict[str, Any]) -> None:
+def test_the_answer_is_the_one_that_django_gives(
+    api: Api, game: Game, coalescer: Coalescer, what: str, request_: dict[str, Any]
+) -> None:
     game.trigger(points=10)
     request: dict[str, Any] = {"key": api.key} | request_
     with transaction.atomic():
         expected = without_ids(ask_django(api.client, **request))
         transaction.set_rollback(True)
-    answer = without_ids(ask(with_hot_path(refuse), **request))
+    answer = without_ids(ask(with_hot_path(refuse, coalescer), **request))
     assert answer == expected, what
-    assert Event.objects.count() == (1 if answer[0] == "201 Created" else 0)
+    assert Event.objects.count() == (1 if answer[0] == 201 else 0)
 
 
-def test_a_replay_is_answered_202(api: Api, game: Game) -> None:
-    application = with_hot_path(refuse)
+def test_a_replay_is_answered_202(api: Api, game: Game, coalescer: Coalescer) -> None:
+    application = with_hot_path(refuse, coalescer)
     first = ask(application, api.key, HTTP_IDEMPOTENCY_KEY="k")
     again = ask(application, api.key, HTTP_IDEMPOTENCY_KEY="k")
-    assert (first[0], again[0]) == ("201 Created", "202 Accepted")
+    assert (first[0], again[0]) == (201, 202)
     assert json.loads(again[2])["idempotentReplayed"] is True
     assert Event.objects.count() == 1
 
@@ -111,6 +135,6 @@ def test_a_replay_is_answered_202(api: Api, game: Game) -> None:
         {"CONTENT_LENGTH": "-1"},
     ],
 )
-def test_whatever_looks_unusual_is_django_s_to_answer(request_: dict[str, Any]) -> None:
+def test_whatever_looks_unusual_is_django_s_to_answer(coalescer: Coalescer, request_: dict[str, Any]) -> None:
     with pytest.raises(AssertionError):
-        ask(with_hot_path(refuse), "key", **request_)
+        ask(with_hot_path(refuse, coalescer), "key", **request_)

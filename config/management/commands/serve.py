@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config.processes import WEB_THREADS, WEB_WORKERS, run_together, web_command
+from config.processes import WEB_WORKERS, run_together, web_command
 
 
 class Command(BaseCommand):
@@ -18,9 +18,8 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--workers", type=int, default=WEB_WORKERS, help="processes")
-        parser.add_argument("--threads", type=int, default=WEB_THREADS, help="requests under way in each")
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Serve."""
-        command = web_command(options["host"], options["port"], options["workers"], options["threads"])
+        command = web_command(options["host"], options["port"], options["workers"])
         run_together([command], port=options["port"])
