@@ -119,8 +119,7 @@ class Award(Struct, frozen=True, gc=False):
 
 def crossings(before: Decimal, after: Decimal, threshold: int) -> int:
     """Return how many multiples of `threshold` lie above the peak `before` and at most at the peak `after`."""
-    divisor = Decimal(threshold)
-    return int(EXACT.divide_int(after, divisor)) - int(EXACT.divide_int(before, divisor))
+    return int(EXACT.divide_int(after, threshold)) - int(EXACT.divide_int(before, threshold))
 
 
 def fired_by_metric(

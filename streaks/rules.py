@@ -68,20 +68,23 @@ def period_start(day: date, frequency: Frequency) -> date:
     return day.replace(day=1)
 
 
+_DAY: Final = timedelta(days=1)
+_LONGEST: Final = {Frequency.DAILY: _DAY, Frequency.WEEKLY: 7 * _DAY, Frequency.MONTHLY: 31 * _DAY}
+
+
 def next_period(start: date, frequency: Frequency) -> date:
     """Return the first day of the period after the one that begins on `start`."""
-    longest = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31}[frequency]
-    return period_start(start + timedelta(days=longest), frequency)
+    return period_start(start + _LONGEST[frequency], frequency)
 
 
 def previous_period(start: date, frequency: Frequency) -> date:
     """Return the first day of the period before the one that begins on `start`."""
-    return period_start(start - timedelta(days=1), frequency)
+    return period_start(start - _DAY, frequency)
 
 
 def period_end(start: date, frequency: Frequency) -> date:
     """Return the last day of the period that begins on `start`."""
-    return next_period(start, frequency) - timedelta(days=1)
+    return next_period(start, frequency) - _DAY
 
 
 def last_expired(today: date, frequency: Frequency) -> date:
