@@ -85,6 +85,7 @@ def tabs(request: HttpRequest) -> list[dict[str, Any]]:
                     for title, model in (("Triggers", "pointstrigger"), ("Boosts", "boost"), ("Levels", "level"))
                 ),
                 {"title": "Analytics", "link": _analytics_page, "permission": is_change},
+                {"title": "Preview", "link": _preview_page, "permission": may_preview},
             ],
         }
     ]
@@ -95,12 +96,21 @@ def is_change(request: HttpRequest) -> bool:
     return request.resolver_match is not None and "object_id" in request.resolver_match.kwargs
 
 
+def may_preview(request: HttpRequest) -> bool:
+    """Tell whether the page is about a row that exists, for who may try its rules."""
+    return is_change(request) and request.user.has_perm("points.preview_points")
+
+
 def _this_page(request: HttpRequest) -> str:
     return _page_of_system(request, "change") or request.path
 
 
 def _analytics_page(request: HttpRequest) -> str:
     return _page_of_system(request, "analytics")
+
+
+def _preview_page(request: HttpRequest) -> str:
+    return _page_of_system(request, "preview")
 
 
 def _page_of_system(request: HttpRequest, page: str) -> str:

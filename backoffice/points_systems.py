@@ -11,6 +11,7 @@ from unfold.datasets import BaseDataset
 from unfold.decorators import display
 
 from backoffice.analytics_pages import AnalyticsAdmin
+from backoffice.preview_pages import PreviewAdmin
 from backoffice.tabs import Tab, TabAdmin
 from boosts.admin import BoostAdmin
 from boosts.models import Boost, BoostStatus
@@ -83,7 +84,7 @@ class LevelsTab(Tab):
     title = "Levels"
 
 
-class PointsSystemAdmin(AnalyticsAdmin, BadgedAdmin):
+class PointsSystemAdmin(AnalyticsAdmin, PreviewAdmin, BadgedAdmin):
     """Points systems: XP, gems, energy."""
 
     empty_hint = "A points system is a currency of its own: XP, gems, energy."

@@ -13,10 +13,21 @@ django_application = get_wsgi_application()
 # What is not ready before the settings are.
 from django.conf import settings  # noqa: E402
 
-from api.hot_path import Application, with_hot_path  # noqa: E402
+from api.hot_path import Application, Message, Receive, Send, with_hot_path  # noqa: E402
 from config.web import start_coalescing  # noqa: E402
 from core.garbage import spare_what_stays  # noqa: E402
 
-django_in_threads = WSGIMiddleware(cast(Any, django_application), workers=settings.WEB_THREADS)
-application = with_hot_path(cast(Application, django_in_threads), start_coalescing())
+django_in_threads = cast(Application, WSGIMiddleware(cast(Any, django_application), workers=settings.WEB_THREADS))
+
+
+async def django(scope: Message, receive: Receive, send: Send) -> None:
+    """Let Django answer. What granian gives to receive by can be awaited, but is no coroutine, which `a2wsgi` needs."""
+
+    async def receive_message() -> Message:
+        return await receive()
+
+    await django_in_threads(scope, receive_message, send)
+
+
+application = with_hot_path(django, start_coalescing())
 spare_what_stays()

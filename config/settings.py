@@ -83,6 +83,7 @@ INSTALLED_APPS = [
     "engine",
     "analytics",
     "imports",
+    "preview",
     "api",
     "backoffice",
     "config",
@@ -198,6 +199,7 @@ CELERY_BEAT_SCHEDULE = {
     "fold-deltas": _every(15, "analytics.tasks.fold_deltas"),
     "roll-up": _every(2, "analytics.tasks.roll_up"),
     "work-on-imports": _every(2, "imports.tasks.work_on"),
+    "work-on-backtests": _every(2, "preview.tasks.work_on"),
     "cancel-forgotten-imports": _every(24 * 60 * 60, "imports.tasks.cancel_forgotten"),
 }
 

@@ -238,6 +238,17 @@ def test_a_server_that_is_told_to_stop_answers_what_it_took_and_stores_nothing_e
     assert transactions() < Event.objects.count()
 
 
+def test_a_server_takes_long_bodies_for_what_is_no_event(game: Game, tmp_path: Path) -> None:
+    _, key = create_api_key(name="tests")
+    with served(tmp_path) as (_, url):
+        events = [{"key": "lessons", "user": {"id": f"user-{number}"}, "value": 1} for number in range(1000)]
+        with httpx.Client(base_url=url, headers={"X-API-KEY": key}, timeout=30) as client:
+            answer = client.post("/admin-api/v1/metrics/events", json=events)
+            assert (answer.status_code, answer.json()) == (202, {"accepted": 1000})
+            answer = client.put("/v1/users/alice", json={"name": "Alice"})
+            assert (answer.status_code, answer.json()["name"]) == (200, "Alice")
+
+
 def test_a_server_where_too_many_wait_answers_503_and_still_reads(
     game: Game, callers: ThreadPoolExecutor, tmp_path: Path
 ) -> None:

@@ -1,0 +1,231 @@
+"""Playing backtests: user by user, the live rules and the draft over the same past. Nothing is written but progress."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+from django.utils import timezone
+
+from engine.decide import UserState
+from engine.inputs import AdjustInput, CompleteInput, EventInput, IdentifyInput, OpeningInput
+from metrics.rules import MetricRule, Total
+from points.rules import Adjustment, Balance
+from preview.drafts import (
+    decode_draft,
+    live_draft,
+    metrics_that_matter,
+    read_parts,
+    trial_of,
+)
+from preview.models import Backtest, BacktestStatus
+from preview.results import Tally
+from preview.rules import Move, Tick, TimeTrigger, Trial, dues, nothing_yet, replay
+from preview.store import ALL, Chunk, EventRow, Window, count_events, count_users, read_chunk, read_ticks
+from streaks.rules import Streak
+from users.rules import User, UserChanges
+
+logger = logging.getLogger(__name__)
+
+CHUNK: Final = 500
+EVENTS_MAX: Final = 600_000
+"""Of more events than this, about a minute's work, a sample of the users is played."""
+USERS_MAX: Final = 200_000
+SILENT: Final = timedelta(minutes=2)
+"""After so long without a sign of its worker a backtest has failed."""
+
+Clock = Callable[[], datetime]
+
+
+class CancelledError(Exception):
+    """Somebody cancelled the backtest."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What one backtest plays: both rules, when their time triggers were or would be due, and the metrics by id."""
+
+    window: Window
+    live: Trial
+    draft: Trial
+    ticks: dict[str, list[datetime]]
+    metrics: dict[str, MetricRule]
+
+
+def work_on_backtests(clock: Clock = timezone.now) -> int:
+    """Play the oldest backtest that waits, unless another is being played; return how many were.
+
+    Those whose worker died are given up. One that fails for a reason nobody foresaw says so.
+    """
+    _give_up_silent(clock())
+    backtest = _claim(clock())
+    if backtest is None:
+        return 0
+    try:
+        _play(backtest, clock)
+    except CancelledError:
+        logger.info("The backtest %s was cancelled.", backtest.id)
+    except Exception:
+        logger.exception("The backtest %s failed.", backtest.id)
+        _end(backtest, clock(), BacktestStatus.FAILED, {"error": "It failed; the worker's log says why."})
+    return 1
+
+
+def _give_up_silent(now: datetime) -> None:
+    silent = Backtest.objects.filter(status=BacktestStatus.RUNNING, beat__lt=now - SILENT)
+    error = {"error": "Its worker stopped in the middle of it. Start it again."}
+    silent.update(status=BacktestStatus.FAILED, finished=now, result=error)
+
+
+def _claim(now: datetime) -> Backtest | None:
+    """Take the oldest that waits. One at a time, so that ticks and imports always have a worker left."""
+    if Backtest.objects.filter(status=BacktestStatus.RUNNING).exists():
+        return None
+    waiting = Backtest.objects.filter(status=BacktestStatus.WAITING).order_by("id").first()
+    if waiting is None:
+        return None
+    claimed = Backtest.objects.filter(id=waiting.id, status=BacktestStatus.WAITING)
+    return waiting if claimed.update(status=BacktestStatus.RUNNING, beat=now) else None
+
+
+def _end(backtest: Backtest, now: datetime, status: BacktestStatus, result: object) -> None:
+    running = Backtest.objects.filter(id=backtest.id, status=BacktestStatus.RUNNING)
+    running.update(status=status, finished=now, beat=now, result=result)
+
+
+def _play(backtest: Backtest, clock: Clock) -> None:
+    began_s = time.monotonic()
+    stage = _stage_of(backtest)
+    live, draft = stage.live, stage.draft
+    tally = Tally((live.rules.ladders[live.system_id], draft.rules.ladders[draft.system_id]))
+    users = count_users(stage.window)
+    Backtest.objects.filter(id=backtest.id).update(users=users, share=stage.window.share)
+    for chunk in _chunks(stage):
+        _tally_chunk(stage, chunk, tally)
+        _report(backtest, tally, clock())
+    _end(backtest, clock(), BacktestStatus.DONE, msgspec.to_builtins(tally.result(time.monotonic() - began_s)))
+
+
+def _report(backtest: Backtest, tally: Tally, now: datetime) -> None:
+    """Say how far it is. Raises CancelledError where nobody wants to know any more."""
+    running = Backtest.objects.filter(id=backtest.id, status=BacktestStatus.RUNNING)
+    if not running.update(users_done=tally.users, events_done=tally.events, beat=now):
+        raise CancelledError
+
+
+def _stage_of(backtest: Backtest) -> _Stage:
+    parts = read_parts(backtest.system)
+    live = trial_of(parts, live_draft(parts), completions_given=True)
+    draft = trial_of(parts, decode_draft(backtest.draft), completions_given=True)
+    metrics = {metric.id: metric for metric in metrics_that_matter(live, draft)}
+    window = Window(backtest.system, backtest.start, backtest.created)
+    window = replace(window, share=_share(window, list(metrics)))
+    return _Stage(window, live, draft, _ticks(window, live, draft), metrics)
+
+
+def _share(window: Window, metric_ids: list[str]) -> int:
+    """Return the share of the users that is played in about a minute."""
+    events, users = count_events(window, metric_ids), count_users(window)
+    part = min(EVENTS_MAX / max(1, events), USERS_MAX / max(1, users), 1.0)
+    return max(1, round(ALL * part))
+
+
+def _ticks(window: Window, live: Trial, draft: Trial) -> dict[str, list[datetime]]:
+    """Return when each time trigger pays, by its id: as it did; as it would have from the start where it never did.
+
+    A draft that changes an interval counts it from the start as well.
+    """
+    paid = read_ticks(window, [each.rule.id for each in live.time_triggers])
+    intervals = {each.rule.id: each.interval for each in live.time_triggers}
+    for trigger in draft.time_triggers:
+        if intervals.get(trigger.rule.id) != trigger.interval:
+            paid[_draft_tick(trigger)] = dues(trigger.interval, window.start, window.start, window.until)
+    return paid
+
+
+def _draft_tick(trigger: TimeTrigger) -> str:
+    """Return under which name the draft's own instants of a time trigger are kept."""
+    return f"draft {trigger.rule.id}"
+
+
+def _chunks(stage: _Stage) -> Iterator[Chunk]:
+    filters = {
+        (metric_id, each)
+        for metric_id in stage.metrics
+        for rules in (stage.live.rules, stage.draft.rules)
+        for each in rules.filters_of(metric_id)
+    }
+    pays_streaks = bool(stage.live.rules.streak_triggers or stage.draft.rules.streak_triggers)
+    after = None
+    while True:
+        chunk = read_chunk(
+            stage.window,
+            after,
+            CHUNK,
+            metric_ids=list(stage.metrics),
+            filters=sorted(filters),
+            streak=stage.live.rules.streak if pays_streaks else None,
+        )
+        if not chunk.users:
+            return
+        yield chunk
+        after = chunk.users[-1].id
+
+
+def _tally_chunk(stage: _Stage, chunk: Chunk, tally: Tally) -> None:
+    for user in chunk.users:
+        played = [
+            replay(trial, _state(stage, trial, chunk, user), _moves(stage, trial, chunk, user, is_draft=is_draft))
+            for trial, is_draft in ((stage.live, False), (stage.draft, True))
+        ]
+        tally.add(user.id, user.external_id, *played)
+        tally.events += len(chunk.events.get(user.id, ()))
+        for row in chunk.paid.get(user.id, ()):
+            tally.paid[row.trigger_id] += row.awarded
+
+
+def _state(stage: _Stage, trial: Trial, chunk: Chunk, user: User) -> UserState:
+    """Return where a user stood at the start; what they are, such as attributes and zone, as it is today."""
+    totals: dict[str, dict[str, Total]] = nothing_yet(trial.rules)
+    for metric_id, by_filter in chunk.totals.get(user.id, {}).items():
+        totals[metric_id].update((each, total) for each, total in by_filter.items() if each in totals[metric_id])
+    balance = Balance(chunk.balances.get(user.id, 0))
+    return UserState(
+        user,
+        known=user.created < stage.window.start,
+        totals=totals,
+        balances={trial.system_id: balance},
+        streak=chunk.streaks.get(user.id, Streak(frequency=trial.rules.streak.frequency)),
+    )
+
+
+def _moves(stage: _Stage, trial: Trial, chunk: Chunk, user: User, *, is_draft: bool) -> list[tuple[Move, datetime]]:
+    """Return what came of the user in the window, in the order of time: of one instant, events come first."""
+    changes = UserChanges(user.external_id)
+    moves: list[tuple[Move, datetime]] = []
+    if user.created >= stage.window.start:
+        moves.append((IdentifyInput(changes), user.created))
+    moves += [(_input_of(stage, changes, row), row.at) for row in chunk.events.get(user.id, ())]
+    others: list[tuple[Move, datetime]] = [
+        (CompleteInput(changes, row.achievement_id), row.at) for row in chunk.completions.get(user.id, ())
+    ]
+    others += [
+        (AdjustInput(changes, stage.window.system.key, Adjustment(row.awarded, "", "")), row.created)
+        for row in chunk.paid.get(user.id, ())
+        if row.is_adjustment
+    ]
+    for trigger in trial.time_triggers:
+        name = _draft_tick(trigger)
+        instants = stage.ticks[name] if is_draft and name in stage.ticks else stage.ticks.get(trigger.rule.id, [])
+        others += [(Tick(trigger.rule, due), due) for due in instants]
+    return sorted([*moves, *others], key=lambda move: move[1]) if others else moves
+
+
+def _input_of(stage: _Stage, changes: UserChanges, row: EventRow) -> EventInput | OpeningInput:
+    key = stage.metrics[row.metric_id].key
+    if row.is_opening:
+        return OpeningInput(changes, key, row.value)
+    return EventInput(changes, key, row.value, row.attributes)
