@@ -138,9 +138,10 @@ class PreviewForm(forms.Form):
         for name, (days, times) in ARCHETYPES.items():
             fields.append((f"{name}-days", _number(f"{name}, days a week", 0, DAYS_A_WEEK), days))
             for metric in self.parts.used_metrics:
-                label = f"{name}, {metric.name} on such a day"
+                field = _amount(f"{metric.name}, on such a day")
+                field.widget.attrs["aria-label"] = f"{name}, {field.label}"
                 amount = max(Decimal(1), (self._typical(metric) * times).to_integral_value())
-                fields.append((f"{name}-{short(metric.id)}", _amount(label), f"{amount:f}"))
+                fields.append((f"{name}-{short(metric.id)}", field, f"{amount:f}"))
         return fields
 
     def _typical(self, metric: MetricRule) -> Decimal:
