@@ -39,7 +39,7 @@ test: $(VENV)/.development ## Run every test that needs no server and no browser
 
 .PHONY: test-browser
 test-browser: $(VENV)/.development ## Run the tests that click through the admin in Chromium
-	$(PYTHON) -m pytest -m browser
+	$(PYTHON) -m pytest -n 2 -m browser
 
 .PHONY: test-node
 test-node: $(VENV)/.development ## Run the test of the official Node SDK

@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
@@ -48,6 +50,8 @@ def test_create_api_key_makes_a_key_for_one_user(game: Game) -> None:
             call_command("create_api_key", "alice", *kinds)
 
 
+# A Monday: the boosts of the days before and at the weekend have begun nowhere on Earth.
+@time_machine.travel(datetime(2026, 3, 16, 12, tzinfo=UTC), tick=False)
 @pytest.mark.django_db(transaction=True)
 def test_seed_demo_fills_an_empty_server_once_and_all_of_it_adds_up(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path

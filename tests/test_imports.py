@@ -519,8 +519,8 @@ def memory_peak_bytes(rows: int) -> int:
 
 
 def test_a_large_file_takes_no_more_memory_than_a_small_one(game: Game) -> None:
-    memory_peak_bytes(1000)  # fills caches
-    small, large = memory_peak_bytes(2000), memory_peak_bytes(10_000)
+    memory_peak_bytes(500)  # fills caches
+    small, large = memory_peak_bytes(1000), memory_peak_bytes(5000)
     assert large < 1.3 * small
 
 

@@ -647,7 +647,7 @@ def test_whatever_happens_the_engine_does_what_the_model_does() -> None:
     run_state_machine_as_test(
         Play,
         settings=settings(
-            max_examples=25 * HUNT,
+            max_examples=12 * HUNT,
             stateful_step_count=25,
             derandomize=HUNT == 1,
             deadline=None,

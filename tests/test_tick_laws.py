@@ -221,7 +221,7 @@ def lines_stored() -> list[Line]:
 
 @pytest.mark.django_db
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
