@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
+SCHEMES: Final = ("postgres://", "postgresql://")
 POOL_WAIT_S_MAX: Final = 2
 """The primary can answer instead, so nobody waits long for a replica's connection."""
 
@@ -20,10 +21,10 @@ def read_replicas(urls: Sequence[str], *, embedded: bool) -> dict[str, dict[str,
 
 def _read(url: str, number: int) -> dict[str, Any]:
     try:
-        server: dict[str, Any] = Env.db_url_config(url)
+        server: dict[str, Any] = Env.db_url_config(url) if url.startswith(SCHEMES) else {}
     except ValueError as error:
         raise _refusal(number) from error
-    if server.get("ENGINE") != "django.db.backends.postgresql" or not server.get("NAME"):
+    if not server.get("NAME"):
         raise _refusal(number)
     return server
 

