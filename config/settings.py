@@ -135,13 +135,20 @@ WEB_PROCESS = os.environ.get("WEB_PROCESS") == "true"  # as config/asgi.py says,
 DATABASE_POOL_MAX = env.int("DATABASE_POOL_MAX", default=8)
 if DATABASE_POOL_MAX < 2:
     raise ImproperlyConfigured("DATABASE_POOL_MAX must be at least 2: events have a connection of their own.")
+# In front of PostgreSQL: PgBouncer with transaction pooling, where two statements of a session may meet two servers.
+DATABASE_POOLER = env.str("DATABASE_POOLER", default="")
+if DATABASE_POOLER not in ("", "pgbouncer"):
+    raise ImproperlyConfigured("DATABASE_POOLER must be pgbouncer, or empty where nothing stands before PostgreSQL.")
+# Statements are prepared when they come again; PgBouncer keeps them apart from 1.21 on, and only if it is told to.
+PREPARE_THRESHOLD = env.int("PREPARE_THRESHOLD", default=-1 if DATABASE_POOLER else 3)
 _CONNECTING: dict[str, Any] = {
     "CONN_MAX_AGE": 0 if WEB_PROCESS else None,
+    # Outside of a transaction a cursor would stay behind on a server that the next statement need not meet.
+    "DISABLE_SERVER_SIDE_CURSORS": bool(DATABASE_POOLER),
     "OPTIONS": {
         **({"pool": {"min_size": 0, "max_size": DATABASE_POOL_MAX, "timeout": 5}} if WEB_PROCESS else {}),
         "server_side_binding": True,
-        # Statements are prepared when they come again. PgBouncer in transaction mode before 1.21 cannot keep them: -1.
-        "prepare_threshold": None if env.int("PREPARE_THRESHOLD", default=3) < 0 else env.int("PREPARE_THRESHOLD", 3),
+        "prepare_threshold": None if PREPARE_THRESHOLD < 0 else PREPARE_THRESHOLD,
     },
 }
 DATABASES["default"] |= _CONNECTING | {"OPTIONS": {**_CONNECTING["OPTIONS"], **DATABASES["default"].get("OPTIONS", {})}}

@@ -76,30 +76,40 @@ class Cluster:
 
 
 @contextmanager
-def primary_and_standby() -> Iterator[tuple[Cluster, Cluster]]:
-    """Run both for as long as the context lasts. The primary has what the tests' database has committed by now."""
+def one_server() -> Iterator[Cluster]:
+    """Run a server for as long as the context lasts; it has what the tests' database has committed by now."""
     account = server_account()
     folder = Path(tempfile.mkdtemp(prefix="pointsmith-"))
     folder.chmod(0o755)
     home = folder / "home"
     make_folder(home, 0o700, account)
-    primary = Cluster(Layout(home, home, home, account), _programs(home, account), 5432)
-    apart = home / "standby"
-    make_folder(apart, 0o700, account)
-    standby = Cluster(Layout(apart, apart, home, account), primary.programs, 5433)
+    server = Cluster(Layout(home, home, home, account), _programs(home, account), 5432)
     try:
-        initialise(primary.layout, primary.programs)
-        primary.start()
-        _copy_tests_database(primary)
-        place = ["-D", str(standby.layout.data), "-h", str(home), "-p", str(primary.port), "-U", ROLE]
+        initialise(server.layout, server.programs)
+        server.start()
+        _copy_tests_database(server)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def primary_and_standby() -> Iterator[tuple[Cluster, Cluster]]:
+    """Run such a server, and one that streams from it."""
+    with one_server() as primary:
+        layout = primary.layout
+        apart = layout.home / "standby"
+        make_folder(apart, 0o700, layout.account)
+        standby = Cluster(Layout(apart, apart, layout.sockets, layout.account), primary.programs, 5433)
+        place = ["-D", str(standby.layout.data), "-h", str(layout.sockets), "-p", str(primary.port), "-U", ROLE]
         # With the file that makes it a standby, and the log that is written meanwhile.
         standby.run("pg_basebackup", *place, "--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "-N")
-        standby.start()
-        yield primary, standby
-    finally:
-        standby.stop()
-        primary.stop()
-        shutil.rmtree(folder)
+        try:
+            standby.start()
+            yield primary, standby
+        finally:
+            standby.stop()
 
 
 def _programs(home: Path, account: Account | None) -> Path:

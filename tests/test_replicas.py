@@ -3,35 +3,23 @@
 One Pointsmith lets a replica be a second behind, another an hour: what that one answers shows where it comes from.
 """
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any, Final
+from contextlib import ExitStack
+from typing import Any
 
 import httpx
 import pytest
-from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
 from pytest_django import DjangoDbBlocker
 
-from access.services import create_api_key
-from analytics.rollup import roll_up
 from config.replicas import read_replicas, replica_settings
-from levels.models import Level
 from tests.clusters import Cluster, primary_and_standby
-from tests.conftest import make_game
-from tests.processes import WAIT_S_MAX, free_port, until
+from tests.processes import WAIT_S_MAX, until
+from tests.servers import answers, committed_game, log_in, serving
 
 # The tests' database, from which the servers' is copied, exists where a test asks for it.
 pytestmark = pytest.mark.django_db
-
-LOGIN: Final = {"username": "olivia", "password": "a password of hers"}
 
 
 class Server:
@@ -64,13 +52,6 @@ class Server:
         key = self.client.headers["X-API-KEY"]
         return self.client.get("/metrics", headers={"Authorization": f"Bearer {key}"}).text
 
-    def log_in(self) -> None:
-        page = self.client.get("/admin/login/")
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
-        assert token
-        answer = self.client.post("/admin/login/", data=LOGIN | {"csrfmiddlewaretoken": token[1]})
-        assert answer.status_code == 302, answer.text
-
     def events_in_figures(self) -> int:
         """Return how many events the home page's figures have, which it brings up to date before it reads them."""
         answer = self.client.get("/admin/activity.csv")
@@ -96,59 +77,23 @@ class Place:
         until(lambda: bool(self.standby.ask(f"SELECT pg_last_wal_replay_lsn() >= '{position}'::pg_lsn")))
 
 
-@contextmanager
-def committed(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
-    """Have the study app in the tests' own database, committed, with one level, an operator and a key that is given."""
-    with django_db_blocker.unblock():
-        try:
-            game = make_game()
-            game.trigger(points=1)
-            Level.objects.create(system=game.xp, name="Begun", key="begun", points=1)
-            roll_up()
-            get_user_model().objects.create_superuser(**LOGIN)
-            yield create_api_key(name="tests")[1]
-        finally:
-            call_command("flush", interactive=False, verbosity=0, reset_sequences=False, inhibit_post_migrate=True)
-
-
-@contextmanager
-def serving(primary: Cluster, standby: Cluster, var_dir: Path, lag_s_max: int) -> Iterator[int]:
-    """Run the web server; give its port at once."""
-    port = free_port()
-    inherited = {name: os.environ[name] for name in os.environ.keys() - {"REDIS_URL", "DJANGO_SETTINGS_MODULE"}}
-    environment = inherited | {
-        "DATABASE_URL": primary.url,
-        "REPLICA_URLS": standby.url,
-        "REPLICA_LAG_MAX_S": str(lag_s_max),
-        "VAR_DIR": str(var_dir),
-        "PUBLIC_URL": f"http://127.0.0.1:{port}",
-    }
-    command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment)
-    try:
-        yield port
-    finally:
-        process.terminate()
-        process.wait(WAIT_S_MAX)
-
-
-def answers(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz").is_success
-    except httpx.TransportError:
-        return False
-
-
 @pytest.fixture(scope="module")
 def running(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
     with ExitStack() as stack:
-        with committed(django_db_blocker) as key:
+        with committed_game(django_db_blocker) as key:
             primary, standby = stack.enter_context(primary_and_standby())
         ports = [
-            stack.enter_context(serving(primary, standby, tmp_path_factory.mktemp("var"), lag_s_max))
-            for lag_s_max in (1, 3600)
+            stack.enter_context(
+                serving(
+                    tmp_path_factory.mktemp("var"),
+                    DATABASE_URL=primary.url,
+                    REPLICA_URLS=standby.url,
+                    REPLICA_LAG_MAX_S=lag_s_max,
+                )
+            )
+            for lag_s_max in ("1", "3600")
         ]
         for port in ports:
             until(lambda port=port: answers(port), look_s=0.1)  # type: ignore[misc]
@@ -183,7 +128,7 @@ def test_a_summary_comes_from_the_replica_and_what_a_user_has_from_the_primary(p
 
 def test_the_admin_s_figures_come_from_the_replica_and_sessions_from_the_primary(place: Place) -> None:
     place.hold_back()
-    place.patient.log_in()
+    log_in(place.patient.client)
     before = place.patient.events_in_figures()
 
     place.patient.event("charlie")
