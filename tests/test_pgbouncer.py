@@ -21,14 +21,13 @@ import httpx
 import psycopg
 import pytest
 from django.conf import settings
-from pytest_django import DjangoDbBlocker
 
 from core.embedded_postgres import DATABASE, ROLE
 from tests.clusters import Cluster, one_server
 from tests.processes import WAIT_S_MAX, until
-from tests.servers import answers, committed_game, log_in, serving
+from tests.servers import answers, log_in, serving, set_up
 
-pytestmark = [pytest.mark.pgbouncer, pytest.mark.django_db]
+pytestmark = pytest.mark.pgbouncer
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "scaling.md"
 PORT: Final = 6432
@@ -78,10 +77,9 @@ def documented_ini(server: Cluster, users: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def running(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Cluster, dict[str, str], httpx.Client]]:
-    with committed_game(django_db_blocker) as key, one_server() as server, pooled(server) as url:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, dict[str, str], httpx.Client]]:
+    with one_server() as server, pooled(server) as url:
+        key = set_up(server.url)
         environment = {"DATABASE_URL": url, "DATABASE_POOLER": "pgbouncer"}
         var_dir = tmp_path_factory.mktemp("var")
         with serving(var_dir, **environment) as port:

@@ -1,6 +1,6 @@
 """Reads from a replica, with real servers: a primary, a standby that streams from it, and Pointsmith in front.
 
-One Pointsmith lets a replica be a second behind, another an hour: what that one answers shows where it comes from.
+One Pointsmith lets a replica be half a second behind, another an hour: what that one answers shows where it comes from.
 """
 
 import re
@@ -11,15 +11,11 @@ from typing import Any
 import httpx
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from pytest_django import DjangoDbBlocker
 
 from config.replicas import read_replicas, replica_settings
 from tests.clusters import Cluster, primary_and_standby
 from tests.processes import WAIT_S_MAX, until
-from tests.servers import answers, committed_game, log_in, serving
-
-# The tests' database, from which the servers' is copied, exists where a test asks for it.
-pytestmark = pytest.mark.django_db
+from tests.servers import answers, log_in, serving, set_up
 
 
 class Server:
@@ -78,12 +74,10 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def running(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Place]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    keys: list[str] = []
     with ExitStack() as stack:
-        with committed_game(django_db_blocker) as key:
-            primary, standby = stack.enter_context(primary_and_standby())
+        primary, standby = stack.enter_context(primary_and_standby(lambda url: keys.append(set_up(url))))
         ports = [
             stack.enter_context(
                 serving(
@@ -93,11 +87,11 @@ def running(
                     REPLICA_LAG_MAX_S=lag_s_max,
                 )
             )
-            for lag_s_max in ("1", "3600")
+            for lag_s_max in ("0.5", "3600")
         ]
         for port in ports:
             until(lambda port=port: answers(port), look_s=0.1)  # type: ignore[misc]
-        strict, patient = (Server(f"http://127.0.0.1:{port}", key) for port in ports)
+        strict, patient = (Server(f"http://127.0.0.1:{port}", keys[0]) for port in ports)
         yield Place(primary, standby, strict, patient)
 
 
@@ -156,7 +150,7 @@ def test_an_idle_primary_leaves_no_replica_behind(place: Place) -> None:
     place.strict.event("erin")
     place.catch_up()
 
-    newest = "SELECT clock_timestamp() - pg_last_xact_replay_timestamp() > interval '1.5 s'"
+    newest = "SELECT clock_timestamp() - pg_last_xact_replay_timestamp() > interval '0.7 s'"
     until(lambda: bool(place.standby.ask(newest)), look_s=0.05)
 
     until(lambda: place.strict.state() == "in use", look_s=0.05)
