@@ -45,6 +45,10 @@ test-browser: $(VENV)/.development ## Run the tests that click through the admin
 test-node: $(VENV)/.development ## Run the test of the official Node SDK
 	$(PYTHON) -m pytest -m node
 
+.PHONY: test-pgbouncer
+test-pgbouncer: $(VENV)/.development ## Run the tests behind PgBouncer
+	$(PYTHON) -m pytest -m pgbouncer
+
 .PHONY: check check-types check-style check-layers check-migrations
 check: check-types check-style check-layers check-migrations ## Check types, format, lint, layers and migrations
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Sum
 
 from analytics import rollup
@@ -22,6 +21,7 @@ from analytics.models import (
     RollUpProgress,
 )
 from analytics.rules import DayRange, median_place, to_date
+from core.replica import read_connection
 from streaks.rules import Frequency
 
 BRING_UP_TO_DATE_S_MAX: Final = 0.25
@@ -268,7 +268,7 @@ def active_users(today: date) -> dict[Frequency, ActiveUsers]:
 
 
 def _rows(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-    with connection.cursor() as cursor:
+    with read_connection().cursor() as cursor:
         cursor.execute(statement, parameters)
         rows: list[Any] = cursor.fetchall()
     return rows

@@ -16,6 +16,7 @@ from django.db import connection
 from analytics.models import NO_SUBJECT, Counter, CounterKind
 from analytics.rules import RANGE_STARTS
 from core.json import encode_text
+from core.replica import read_connection
 from levels.models import Level
 from metrics.models import Metric
 from points.models import PointsSystem
@@ -287,7 +288,7 @@ def thresholds_to_count(levels: Iterable[Level]) -> set[tuple[UUID, int]]:
 
 
 def _rows(statement: str, **parameters: Any) -> list[Any]:
-    with connection.cursor() as cursor:
+    with read_connection().cursor() as cursor:
         cursor.execute(statement, parameters)
         rows: list[Any] = cursor.fetchall()
     return rows

@@ -1,5 +1,6 @@
 """`GET /metrics`: what an operations team watches, in Prometheus's format."""
 
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from api.authentication import authenticate
 from api.scope import refuse_application_key
+from core.replica import replicas
 from engine import queue
 from webhooks import watch
 
@@ -50,6 +52,22 @@ class WebhookCollector(Collector):
             yield GaugeMetricFamily(f"pointsmith_webhook_{name}", text, value)
 
 
+class ReplicaCollector(Collector):
+    """The replicas as the process that answers sees them, which may be another at each scrape."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges; no lag of a replica that does not answer."""
+        in_use = GaugeMetricFamily("pointsmith_replica_in_use", "1 where reads go to it.", labels=["replica"])
+        lag = GaugeMetricFamily("pointsmith_replica_lag_seconds", "How far it is behind, at most.", labels=["replica"])
+        states = {replica.alias: replica.state_once_asked() for replica in replicas.all}
+        now_s = time.monotonic()
+        for alias, state in states.items():
+            in_use.add_metric([alias], state.is_fit(now_s))
+            if (lag_s := state.known_lag_s(now_s)) is not None:
+                lag.add_metric([alias], lag_s)
+        yield from (in_use, lag) if states else ()
+
+
 def gauges(request: HttpRequest) -> HttpResponse:
     """Answer with every gauge. Takes the key as a bearer token, too, since that is how Prometheus sends one."""
     credentials = request.META.get("HTTP_AUTHORIZATION", "")
@@ -59,4 +77,5 @@ def gauges(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(QueueCollector())
     registry.register(WebhookCollector())
+    registry.register(ReplicaCollector())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -26,6 +26,7 @@ from api.errors import invalid
 from api.lookups import find_metric, find_system, find_user
 from api.openapi import errors, json_of
 from api.parameters import attribute_values, choice, days
+from core.replica import from_replica
 from levels.store import read_levels
 from streaks.rules import Frequency, period_end
 
@@ -63,7 +64,7 @@ class PointsSummaryView(APIView):
         With `userAttributes` the answer may be a minute old.
         """
         attributes, system = attribute_values(request, "userAttributes"), find_system(key)
-        ranges = summarize_matching(system.id, attributes) if attributes else summarize(system.id)
+        ranges = from_replica(lambda: summarize_matching(system.id, attributes) if attributes else summarize(system.id))
         return Response([render_range(each) for each in ranges])
 
 
@@ -81,7 +82,7 @@ class LevelSummaryView(APIView):
         levels = read_levels(system)
         if not levels:
             raise invalid(f"The points system {key} has no levels.")
-        counts = count_level_users(system.id, levels)
+        counts = from_replica(lambda: count_level_users(system.id, levels))
         return Response([render_level_users(level, users) for level, users in zip(levels, counts, strict=True)])
 
 

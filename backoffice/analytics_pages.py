@@ -15,6 +15,7 @@ from backoffice import analytics_panels
 from backoffice.charts import Card, Panel
 from backoffice.periods import Period, read_period
 from core.csv import csv_response
+from core.replica import from_replica
 from levels.store import read_levels
 from points.models import PointsSystem
 
@@ -36,7 +37,7 @@ class AnalyticsAdmin(ModelAdmin):
             raise Http404
         period = read_period(request)
         is_complete = reports.bring_up_to_date()
-        cards, panels = system_figures(system, period)
+        cards, panels = from_replica(lambda: system_figures(system, period))
         if "csv" in request.GET:
             return csv_of(panels, request.GET["csv"], f"{system.key}-{{}}-{period.days.first}-{period.days.last}.csv")
         context = {

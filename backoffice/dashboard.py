@@ -22,6 +22,7 @@ from boosts.rules import BoostPhase
 from core.csv import csv_response
 from core.json import plain_number
 from core.models import ConfigurationStatus
+from core.replica import from_replica
 from engine import queue
 from metrics.models import Metric
 from points.models import PointsSystem, PointsTrigger, TriggerStatus
@@ -73,7 +74,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["troubled_endpoints_more"] = len(endpoints) - len(shown)
     context["health"] = list(_health(request, timezone.now()))
     if may("points.view_pointssystem"):
-        context |= _figures(request, read_period(request))
+        period, is_complete = read_period(request), reports.bring_up_to_date()
+        context |= {"is_complete": is_complete} | from_replica(lambda: _figures(request, period))
+        context["rolled_up_users"] = None if is_complete else reports.rolled_up_users()
     if may("boosts.view_boost"):
         context["boosts"] = boost_rows(timezone.now())
     return context
@@ -85,21 +88,18 @@ def activity_csv(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     period = read_period(request)
     reports.bring_up_to_date()
-    panel = _activity(period, reports.events_by_day(_with_before(period.days)), request)
+    panel = from_replica(lambda: _activity(period, reports.events_by_day(_with_before(period.days)), request))
     name = f"activity-{period.days.first}-{period.days.last}.csv"
     return csv_response(panel.csv_rows(), name)  # type: ignore[return-value]
 
 
 def _figures(request: HttpRequest, period: Period) -> dict[str, Any]:
-    is_complete = reports.bring_up_to_date()
     systems = list(PointsSystem.objects.filter(status=ConfigurationStatus.ACTIVE)[: SYSTEMS_SHOWN_MAX + 1])
     sums = reports.system_sums([system.id for system in systems], _with_before(period.days))
     events = reports.events_by_day(_with_before(period.days))
     chosen = _chosen(request, systems, sums)
     figures: dict[str, Any] = {
         "period": period,
-        "is_complete": is_complete,
-        "rolled_up_users": None if is_complete else reports.rolled_up_users(),
         "cards": [_events_card(period, events), *_active_cards(request, period)],
         "systems": [_system_row(period, system, sums[system.id], chosen) for system in systems[:SYSTEMS_SHOWN_MAX]],
         "systems_more": len(systems) > SYSTEMS_SHOWN_MAX,

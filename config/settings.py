@@ -6,6 +6,7 @@ the cache and the queue live in this process and in `var/`, and the secret key i
 
 import os
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -13,6 +14,7 @@ from django.templatetags.static import static
 
 from config.file_queue import SCHEME as FILE_QUEUE
 from config.rate_limit import read_rate_limit
+from config.replicas import read_replicas, replica_settings
 from config.secret_key import development_secret_key
 from core.embedded_postgres import EmbeddedPostgres
 
@@ -133,16 +135,33 @@ WEB_PROCESS = os.environ.get("WEB_PROCESS") == "true"  # as config/asgi.py says,
 DATABASE_POOL_MAX = env.int("DATABASE_POOL_MAX", default=8)
 if DATABASE_POOL_MAX < 2:
     raise ImproperlyConfigured("DATABASE_POOL_MAX must be at least 2: events have a connection of their own.")
-DATABASES["default"] |= {
+# In front of PostgreSQL: PgBouncer with transaction pooling, where two statements of a session may meet two servers.
+DATABASE_POOLER = env.str("DATABASE_POOLER", default="")
+if DATABASE_POOLER not in ("", "pgbouncer"):
+    raise ImproperlyConfigured("DATABASE_POOLER must be pgbouncer, or empty where nothing stands before PostgreSQL.")
+# Statements are prepared when they come again; PgBouncer keeps them apart from 1.21 on, and only if it is told to.
+PREPARE_THRESHOLD = env.int("PREPARE_THRESHOLD", default=-1 if DATABASE_POOLER else 3)
+_CONNECTING: dict[str, Any] = {
     "CONN_MAX_AGE": 0 if WEB_PROCESS else None,
+    # Outside of a transaction a cursor would stay behind on a server that the next statement need not meet.
+    "DISABLE_SERVER_SIDE_CURSORS": bool(DATABASE_POOLER),
     "OPTIONS": {
         **({"pool": {"min_size": 0, "max_size": DATABASE_POOL_MAX, "timeout": 5}} if WEB_PROCESS else {}),
         "server_side_binding": True,
-        # Statements are prepared when they come again. PgBouncer in transaction mode before 1.21 cannot keep them: -1.
-        "prepare_threshold": None if env.int("PREPARE_THRESHOLD", default=3) < 0 else env.int("PREPARE_THRESHOLD", 3),
-        **DATABASES["default"].get("OPTIONS", {}),
+        "prepare_threshold": None if PREPARE_THRESHOLD < 0 else PREPARE_THRESHOLD,
     },
 }
+DATABASES["default"] |= _CONNECTING | {"OPTIONS": {**_CONNECTING["OPTIONS"], **DATABASES["default"].get("OPTIONS", {})}}
+
+# Streaming replicas of that database, which take reads that may be a little old: summaries and the admin's figures.
+REPLICA_LAG_MAX_S = env.float("REPLICA_LAG_MAX_S", default=5)
+if REPLICA_LAG_MAX_S <= 0:
+    raise ImproperlyConfigured("REPLICA_LAG_MAX_S must be more than 0: no replica is ever quite up to date.")
+REPLICAS = read_replicas(env.list("REPLICA_URLS", default=[]), embedded=EMBEDDED)
+DATABASES |= {alias: replica_settings(server, _CONNECTING) for alias, server in REPLICAS.items()}
+DATABASE_ROUTERS = ["core.replica.ReplicaRouter"] if REPLICAS else []
+# The apps whose models hold no configuration, no keys, and nothing that a caller reads back.
+REPLICA_APPS = {"analytics"}
 
 # How many events may wait for their turn in each web process; more are answered 503.
 EVENTS_WAITING_MAX = env.int("EVENTS_WAITING_MAX", default=500)

@@ -1,6 +1,7 @@
 """Two questions that a load balancer asks."""
 
 import logging
+import time
 
 from django.conf import settings
 from django.core.cache import cache
@@ -8,6 +9,8 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from redis.exceptions import RedisError
+
+from core.replica import replicas
 
 logger = logging.getLogger(__name__)
 
@@ -18,11 +21,17 @@ def healthz(_: HttpRequest) -> JsonResponse:
 
 
 def readyz(_: HttpRequest) -> JsonResponse:
-    """Answer 200 where this process can do its work, else 503 with what is missing."""
+    """Answer 200 where this process can do its work, else 503 with what is missing; and how the replicas are."""
     problems = {name: problem for name, problem in (("database", _database()), ("redis", _redis())) if problem}
     if problems:
         return JsonResponse({"status": "unavailable", "problems": problems}, status=503, headers={"Retry-After": "1"})
-    return JsonResponse({"status": "ok"})
+    return JsonResponse({"status": "ok"} | ({"replicas": _replicas()} if settings.REPLICAS else {}))
+
+
+def _replicas() -> dict[str, str]:
+    """Return what is known of each. None of them has to be there: the primary answers for those that are not."""
+    states = {replica.alias: replica.state_once_asked() for replica in replicas.all}
+    return {alias: state.describe(time.monotonic()) for alias, state in states.items()}
 
 
 def _database() -> str:
