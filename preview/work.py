@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from engine.decide import UserState
 from engine.inputs import AdjustInput, CompleteInput, EventInput, IdentifyInput, OpeningInput
-from metrics.rules import MetricRule, Total
+from metrics.rules import Total
 from points.rules import Adjustment, Balance
 from preview.drafts import (
     decode_draft,
@@ -46,13 +46,13 @@ class CancelledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What one backtest plays: both rules, when their time triggers were or would be due, and the metrics by id."""
+    """What one backtest plays: both rules, when their time triggers were or would be due, and the metrics' ids."""
 
     window: Window
     live: Trial
     draft: Trial
     ticks: dict[str, list[datetime]]
-    metrics: dict[str, MetricRule]
+    metric_ids: list[str]
 
 
 def work_on_backtests(clock: Clock = timezone.now) -> int:
@@ -118,12 +118,12 @@ def _report(backtest: Backtest, tally: Tally, now: datetime) -> None:
 
 def _stage_of(backtest: Backtest) -> _Stage:
     parts = read_parts(backtest.system)
-    live = trial_of(parts, live_draft(parts), completions_given=True)
-    draft = trial_of(parts, decode_draft(backtest.draft), completions_given=True)
-    metrics = {metric.id: metric for metric in metrics_that_matter(live, draft)}
+    live = trial_of(parts, live_draft(parts), of_past=True)
+    draft = trial_of(parts, decode_draft(backtest.draft), of_past=True)
+    metric_ids = [metric.id for metric in metrics_that_matter(live, draft)]
     window = Window(backtest.system, backtest.start, backtest.created)
-    window = replace(window, share=_share(window, list(metrics)))
-    return _Stage(window, live, draft, _ticks(window, live, draft), metrics)
+    window = replace(window, share=_share(window, metric_ids))
+    return _Stage(window, live, draft, _ticks(window, live, draft), metric_ids)
 
 
 def _share(window: Window, metric_ids: list[str]) -> int:
@@ -154,7 +154,7 @@ def _draft_tick(trigger: TimeTrigger) -> str:
 def _chunks(stage: _Stage) -> Iterator[Chunk]:
     filters = {
         (metric_id, each)
-        for metric_id in stage.metrics
+        for metric_id in stage.metric_ids
         for rules in (stage.live.rules, stage.draft.rules)
         for each in rules.filters_of(metric_id)
     }
@@ -165,7 +165,7 @@ def _chunks(stage: _Stage) -> Iterator[Chunk]:
             stage.window,
             after,
             CHUNK,
-            metric_ids=list(stage.metrics),
+            metric_ids=stage.metric_ids,
             filters=sorted(filters),
             streak=stage.live.rules.streak if pays_streaks else None,
         )
@@ -208,7 +208,7 @@ def _moves(stage: _Stage, trial: Trial, chunk: Chunk, user: User, *, is_draft: b
     moves: list[tuple[Move, datetime]] = []
     if user.created >= stage.window.start:
         moves.append((IdentifyInput(changes), user.created))
-    moves += [(_input_of(stage, changes, row), row.at) for row in chunk.events.get(user.id, ())]
+    moves += [(_input_of(changes, row), row.at) for row in chunk.events.get(user.id, ())]
     others: list[tuple[Move, datetime]] = [
         (CompleteInput(changes, row.achievement_id), row.at) for row in chunk.completions.get(user.id, ())
     ]
@@ -224,8 +224,7 @@ def _moves(stage: _Stage, trial: Trial, chunk: Chunk, user: User, *, is_draft: b
     return sorted([*moves, *others], key=lambda move: move[1]) if others else moves
 
 
-def _input_of(stage: _Stage, changes: UserChanges, row: EventRow) -> EventInput | OpeningInput:
-    key = stage.metrics[row.metric_id].key
+def _input_of(changes: UserChanges, row: EventRow) -> EventInput | OpeningInput:
     if row.is_opening:
-        return OpeningInput(changes, key, row.value)
-    return EventInput(changes, key, row.value, row.attributes)
+        return OpeningInput(changes, row.metric_id, row.value)
+    return EventInput(changes, row.metric_id, row.value, row.attributes)
