@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 import time_machine
 
+from achievements.models import Achievement, AchievementStatus
+from achievements.services import create_achievement
 from core.models import ConfigurationStatus
 from core.services import create_checked
-from engine.inputs import EventInput, Input
+from engine.inputs import AdjustInput, CompleteInput, EventInput, Input
 from engine.pipeline import process
 from metrics.models import Metric
 from points.models import PointsAward, PointsSystem
+from points.rules import Adjustment
 from preview.drafts import live_draft, read_parts
 from preview.models import Backtest, BacktestStatus
 from preview.services import start_backtest, start_of
@@ -82,3 +85,16 @@ def test_events_of_a_metric_that_was_archived_since_still_make_streaks(game: Gam
     Metric.objects.filter(key="flashcards").update(status=ConfigurationStatus.ARCHIVED)
     create_checked(Metric, name="Flashcards anew", key="flashcards")
     assert_as_paid(game.xp)
+
+
+def test_what_completes_or_moves_nothing_is_no_refused_event(game: Game) -> None:
+    game.trigger(points=10)
+    told = create_achievement(name="Told", type="api", key="told", status="active")
+    study(NOW - 2 * HOUR)
+    happen(CompleteInput(ALICE, "told"), NOW - HOUR)
+    happen(AdjustInput(ALICE, "xp", Adjustment(-10, "why", "olivia")), NOW - HOUR)
+    Achievement.objects.filter(id=told.id).update(status=AchievementStatus.INACTIVE)
+    assert_as_paid(game.xp)
+    game.xp.triggers.update(status="inactive")
+    result = played(game.xp).result
+    assert (result["live"], result["live_refused"]) == (0, 0), "nothing to take: the adjustment alone moves nothing"
