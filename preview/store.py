@@ -94,11 +94,11 @@ CROSS JOIN LATERAL (
 ) AS p
 """
 
-# The longest period is a month, and zones differ by two days at most.
+# The longest period is a month, and zones differ by two days at most. No streak counts an opening balance.
 _AMOUNTS: Final = """
 SELECT user_id, metric_id, value, at FROM metrics_event
 WHERE user_id = ANY(%(users)s::uuid[]) AND metric_id = ANY(%(metrics)s::uuid[])
-  AND at >= %(start)s - interval '33 days' AND at < %(start)s
+  AND kind = 'event' AND at >= %(start)s - interval '33 days' AND at < %(start)s
 """
 
 _TICKS: Final = """

@@ -13,7 +13,7 @@ from achievements.models import Achievement, AchievementStatus
 from achievements.services import create_achievement
 from core.models import ConfigurationStatus
 from core.services import create_checked
-from engine.inputs import AdjustInput, CompleteInput, EventInput, Input
+from engine.inputs import AdjustInput, CompleteInput, EventInput, IdentifyInput, Input, OpeningInput
 from engine.pipeline import process
 from metrics.models import Metric
 from points.models import PointsAward, PointsSystem
@@ -22,6 +22,7 @@ from preview.drafts import live_draft, read_parts
 from preview.models import Backtest, BacktestStatus
 from preview.services import start_backtest, start_of
 from preview.work import work_on_backtests
+from streaks.models import StreakMetric, StreakSettings
 from tests.conftest import Game
 from users.models import Attribute
 from users.rules import UserChanges
@@ -98,3 +99,16 @@ def test_what_completes_or_moves_nothing_is_no_refused_event(game: Game) -> None
     game.xp.triggers.update(status="inactive")
     result = played(game.xp).result
     assert (result["live"], result["live_refused"]) == (0, 0), "nothing to take: the adjustment alone moves nothing"
+
+
+def test_an_opening_balance_is_nothing_done_for_a_streak(game: Game) -> None:
+    settings = create_checked(StreakSettings)
+    create_checked(StreakMetric, settings=settings, metric=game.lessons, threshold=Decimal(3))
+    game.trigger(points=20, type="streak", streak_length=1, **BARE)
+    game.trigger(points=1)
+    # Where alice is, it is still the day before when the days that are looked at begin.
+    midnight = start_of(NOW, DAYS)
+    happen(IdentifyInput(UserChanges("alice", tz="America/New_York")), midnight - 24 * HOUR)
+    happen(OpeningInput(ALICE, "lessons", Decimal(2)), midnight - HOUR)
+    study(midnight + HOUR)
+    assert_as_paid(game.xp)
