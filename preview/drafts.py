@@ -197,8 +197,7 @@ def _number(number: int | None, nothing: str) -> str:
 def trial_of(parts: Parts, draft: Draft, *, of_past: bool = False) -> Trial:
     """Compile a draft. One `of_past` is to be played over what really happened.
 
-    In it no achievement is completed but by a CompleteInput with its id, and metrics, archived ones too, are found by
-    their ids.
+    In it no achievement is completed but by a CompletedInput, and metrics, archived ones too, are found by their ids.
     """
     triggers = _drafted_triggers(parts, draft)
     by_id = {rule.id: rule for rule in trigger_rules(triggers)}

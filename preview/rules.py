@@ -13,7 +13,7 @@ from achievements.rules import AchievementRule, AchievementType
 from boosts.rules import BoostRule, applies, boosts_of
 from core.refusal import RefusalReason
 from engine.decide import UserState, decide
-from engine.inputs import CompleteInput, EventInput, IdentifyInput, Input
+from engine.inputs import CompletedInput, CompleteInput, EventInput, IdentifyInput, Input
 from engine.outcomes import Accepted, AwardRecord, Rejected
 from engine.rules import Rules
 from levels.rules import level_for
@@ -50,7 +50,7 @@ class Tick(Struct, frozen=True, gc=False):
     at: datetime
 
 
-Move = Input | Tick
+Move = Input | CompletedInput | Tick
 
 
 class Step(Struct, frozen=True, gc=False):

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,7 +11,7 @@ import msgspec
 from django.utils import timezone
 
 from engine.decide import UserState
-from engine.inputs import AdjustInput, CompleteInput, EventInput, IdentifyInput, OpeningInput
+from engine.inputs import AdjustInput, CompletedInput, EventInput, IdentifyInput, OpeningInput
 from metrics.rules import Total
 from points.rules import Adjustment, Balance
 from preview.drafts import (
@@ -24,7 +24,7 @@ from preview.drafts import (
 from preview.models import Backtest, BacktestStatus
 from preview.results import Tally
 from preview.rules import Move, Tick, TimeTrigger, Trial, dues, nothing_yet, replay
-from preview.store import ALL, Chunk, EventRow, Window, count_events, count_users, read_chunk, read_ticks
+from preview.store import ALL, Chunk, CompletionRow, EventRow, Window, count_events, count_users, read_chunk, read_ticks
 from streaks.rules import Streak
 from users.rules import User, UserChanges
 
@@ -36,6 +36,9 @@ EVENTS_MAX: Final = 600_000
 USERS_MAX: Final = 200_000
 SILENT: Final = timedelta(minutes=2)
 """After so long without a sign of its worker a backtest has failed."""
+
+_LAST: Final = "~"
+"""What stands in the place of an id for what comes after everything that has one."""
 
 Clock = Callable[[], datetime]
 
@@ -203,25 +206,37 @@ def _state(stage: _Stage, trial: Trial, chunk: Chunk, user: User) -> UserState:
 
 
 def _moves(stage: _Stage, trial: Trial, chunk: Chunk, user: User, *, is_draft: bool) -> list[tuple[Move, datetime]]:
-    """Return what came of the user in the window, in the order of time: of one instant, events come first."""
+    """Return what came of the user in the window, in the order in which it did: of one instant, ticks come last.
+
+    What came in one instant has ids in its order; what an event completed stands right behind it.
+    """
     changes = UserChanges(user.external_id)
-    moves: list[tuple[Move, datetime]] = []
+    moves: list[tuple[datetime, str, int, Move]] = [
+        (row.at, row.id, 0, _input_of(changes, row)) for row in chunk.events.get(user.id, ())
+    ]
     if user.created >= stage.window.start:
-        moves.append((IdentifyInput(changes), user.created))
-    moves += [(_input_of(changes, row), row.at) for row in chunk.events.get(user.id, ())]
-    others: list[tuple[Move, datetime]] = [
-        (CompleteInput(changes, row.achievement_id), row.at) for row in chunk.completions.get(user.id, ())
-    ]
-    others += [
-        (AdjustInput(changes, stage.window.system.key, Adjustment(row.awarded, "", "")), row.created)
-        for row in chunk.paid.get(user.id, ())
-        if row.is_adjustment
-    ]
+        moves.append((user.created, "", 0, IdentifyInput(changes)))
+    for row in chunk.paid.get(user.id, ()):
+        if row.is_adjustment:
+            adjustment = Adjustment(row.awarded, "", "")
+            moves.append((row.created, row.id, 0, AdjustInput(changes, stage.window.system.key, adjustment)))
+    for (at, cause_id), ids in _completed_together(chunk.completions.get(user.id, ())).items():
+        moves.append((at, cause_id, 1, CompletedInput(changes, ids)))
     for trigger in trial.time_triggers:
         name = _draft_tick(trigger)
         instants = stage.ticks[name] if is_draft and name in stage.ticks else stage.ticks.get(trigger.rule.id, [])
-        others += [(Tick(trigger.rule, due), due) for due in instants]
-    return sorted([*moves, *others], key=lambda move: move[1]) if others else moves
+        moves += [(due, _LAST, trigger.rule.order, Tick(trigger.rule, due)) for due in instants]
+    moves.sort(key=lambda move: move[:3])
+    return [(move, at) for at, _, _, move in moves]
+
+
+def _completed_together(rows: Iterable[CompletionRow]) -> dict[tuple[datetime, str], tuple[str, ...]]:
+    """Return which achievements were completed at once, by when and by what: their triggers pay in one order."""
+    together: dict[tuple[datetime, str], tuple[str, ...]] = {}
+    for row in rows:
+        key = (row.at, row.cause_id)
+        together[key] = (*together.get(key, ()), row.achievement_id)
+    return together
 
 
 def _input_of(changes: UserChanges, row: EventRow) -> EventInput | OpeningInput:

@@ -112,3 +112,24 @@ def test_an_opening_balance_is_nothing_done_for_a_streak(game: Game) -> None:
     happen(OpeningInput(ALICE, "lessons", Decimal(2)), midnight - HOUR)
     study(midnight + HOUR)
     assert_as_paid(game.xp)
+
+
+def test_achievements_that_one_event_completes_pay_in_the_order_of_their_triggers(game: Game) -> None:
+    one, two = (
+        create_achievement(name=f"{count}", type="metric", metric=game.lessons, metric_value=count, status="active")
+        for count in (1, 2)
+    )
+    # Energy ends at 10, so the second of the two gets what the first leaves.
+    for achievement in (two, one):
+        game.trigger(points=6, system=game.energy, type="achievement", achievement=achievement, **BARE)
+    study(NOW - HOUR, "2")
+    assert_as_paid(game.energy)
+
+
+def test_what_an_event_completes_pays_before_the_next_event_of_the_same_instant(game: Game) -> None:
+    first = create_achievement(name="1", type="metric", metric=game.flashcards, metric_value=1, status="active")
+    game.trigger(points=6, system=game.energy, type="achievement", achievement=first, **BARE)
+    game.trigger(points=6, system=game.energy)
+    study(NOW - HOUR, metric="flashcards")
+    study(NOW - HOUR)
+    assert_as_paid(game.energy)
