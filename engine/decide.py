@@ -15,6 +15,7 @@ from core.refusal import Refusal, RefusalReason
 from engine.inputs import (
     AdjustInput,
     BackdateInput,
+    CompletedInput,
     CompleteInput,
     EventInput,
     IdentifyInput,
@@ -54,7 +55,7 @@ class UserState(Struct, frozen=True, gc=False):
 
 
 def decide(
-    rules: Rules, state: UserState, given: Input, at: datetime, new_id: Callable[[], str]
+    rules: Rules, state: UserState, given: Input | CompletedInput, at: datetime, new_id: Callable[[], str]
 ) -> tuple[UserState, Outcome]:
     """Return the user's new state and what became of the input; one refused or replayed leaves the state as it was."""
     try:
@@ -65,7 +66,7 @@ def decide(
 
 
 def _decide(
-    rules: Rules, state: UserState, given: Input, at: datetime, new_id: Callable[[], str]
+    rules: Rules, state: UserState, given: Input | CompletedInput, at: datetime, new_id: Callable[[], str]
 ) -> tuple[UserState, Outcome]:
     if isinstance(given, EventInput):
         return _decide_event(rules, state, given, at, new_id)
@@ -77,10 +78,12 @@ def _decide(
         return _decide_opening(rules, state, given, at, new_id)
     if isinstance(given, AdjustInput):
         return _decide_adjust(rules, state, given, at, new_id)
+    if isinstance(given, CompletedInput):
+        return _decide_completed(rules, state, given, at, new_id)
     return _decide_backdate(rules, state, given, at, new_id)
 
 
-def _check_key(rules: Rules, state: UserState, given: Input) -> None:
+def _check_key(rules: Rules, state: UserState, given: Input | CompletedInput) -> None:
     """Refuse a key that is neither a backend's nor this user's: one that is another user's, too."""
     key = given.api_key_id
     if key is not None and key not in rules.key_ids and key not in state.key_ids:
@@ -181,6 +184,16 @@ def _decide_backdate(
     ):
         raise Refusal(RefusalReason.INVALID, "There is nothing to complete.")
     return _complete(rules, state, rule, Accepted(state.user, at, streak, quiet=True), new_id)
+
+
+def _decide_completed(
+    rules: Rules, state: UserState, given: CompletedInput, at: datetime, new_id: Callable[[], str]
+) -> tuple[UserState, Outcome]:
+    _check_known(state)
+    open_ids = [each for each in given.achievement_ids if each not in state.completions]
+    completed = [rules.achievements[each] for each in open_ids if each in rules.achievements]
+    outcome = Accepted(state.user, at, _running_streak(state, state.user, at))
+    return _settle(rules, state, outcome, completed, _achievement_firings(rules, state.user, completed), new_id)
 
 
 def _decide_opening(

@@ -73,4 +73,16 @@ class AdjustInput(Struct, frozen=True, gc=False):
     api_key_id: None = None
 
 
+class CompletedInput(Struct, frozen=True, gc=False):
+    """Achievements that a known user is recorded to have completed together, whatever they ask for now.
+
+    Only previews of the past have it: live, completions come of the other inputs.
+    """
+
+    user: UserChanges
+    achievement_ids: tuple[str, ...]
+    at: datetime | None = None
+    api_key_id: None = None
+
+
 Input = EventInput | IdentifyInput | CompleteInput | BackdateInput | OpeningInput | AdjustInput

@@ -13,20 +13,20 @@ from achievements.store import achievement_rules, load_achievements
 from boosts.models import Boost, BoostStatus
 from boosts.rules import BoostRule
 from boosts.store import boost_rules
+from core.models import ConfigurationStatus
 from engine.rules import Rules, compile_rules
 from levels.models import Level
 from levels.rules import ladder_of
 from levels.store import read_levels
+from metrics.models import Metric
 from metrics.rules import MetricRule
-from metrics.store import load_metrics
 from points.models import PointsSystem, PointsTrigger, TimeUnit, TriggerStatus, TriggerType
 from points.rules import TriggerRule
 from points.store import system_rule, trigger_rules
 from preview.rules import TimeTrigger, Trial, as_given
 from streaks.rules import StreakRule
 from streaks.store import load_rule
-from users.models import AttributeType
-from users.store import load_attribute_keys
+from users.models import Attribute, AttributeType
 
 OFF: Final = "off"
 ON_ITS_DAYS: Final = "days"
@@ -65,7 +65,9 @@ class Draft(Struct, frozen=True):
 class Parts:
     """A points system and everything that its rules are made of, as configured now, in the order of creation.
 
-    Triggers and boosts are those that are active or inactive; boosts of one user take no part.
+    Triggers and boosts are those that are active or inactive; boosts of one user take no part. `past_metrics` and the
+    attributes have what is archived along, since old events do; those metrics stand under their ids, since the key of
+    an archived one may be another's by now.
     """
 
     system: PointsSystem
@@ -74,6 +76,7 @@ class Parts:
     levels: list[Level]
     achievements: list[Achievement]
     metrics: list[MetricRule]
+    past_metrics: list[MetricRule]
     streak: StreakRule
     user_attributes: frozenset[str]
     event_attributes: frozenset[str]
@@ -109,7 +112,7 @@ def read_parts(system: PointsSystem) -> Parts:
     boosts = Boost.objects.filter(
         system=system, external_id=None, status__in=(BoostStatus.ACTIVE, BoostStatus.INACTIVE)
     )
-    attributes = load_attribute_keys()
+    metrics, attributes = list(Metric.objects.all()), list(Attribute.objects.values_list("type", "key"))
     return Parts(
         system=system,
         triggers=list(
@@ -118,10 +121,15 @@ def read_parts(system: PointsSystem) -> Parts:
         boosts=list(boosts.prefetch_related("filters__attribute")),
         levels=read_levels(system),
         achievements=load_achievements(),
-        metrics=list(load_metrics().values()),
+        metrics=[
+            MetricRule(str(each.id), each.key, each.name)
+            for each in metrics
+            if each.status == ConfigurationStatus.ACTIVE
+        ],
+        past_metrics=[MetricRule(str(each.id), str(each.id), each.name) for each in metrics],
         streak=load_rule(),
-        user_attributes=attributes[AttributeType.USER],
-        event_attributes=attributes[AttributeType.EVENT],
+        user_attributes=frozenset(key for type_, key in attributes if type_ == AttributeType.USER),
+        event_attributes=frozenset(key for type_, key in attributes if type_ == AttributeType.EVENT),
     )
 
 
@@ -186,16 +194,19 @@ def _number(number: int | None, nothing: str) -> str:
     return nothing if number is None else f"{number:,}"
 
 
-def trial_of(parts: Parts, draft: Draft, *, completions_given: bool = False) -> Trial:
-    """Compile a draft. Where `completions_given`, no achievement is completed but by a CompleteInput with its id."""
+def trial_of(parts: Parts, draft: Draft, *, of_past: bool = False) -> Trial:
+    """Compile a draft. One `of_past` is to be played over what really happened.
+
+    In it no achievement is completed but by a CompletedInput, and metrics, archived ones too, are found by their ids.
+    """
     triggers = _drafted_triggers(parts, draft)
     by_id = {rule.id: rule for rule in trigger_rules(triggers)}
     achievements = achievement_rules(parts.achievements)
     rules = compile_rules(
-        metrics=parts.metrics,
+        metrics=parts.past_metrics if of_past else parts.metrics,
         systems=[replace(system_rule(parts.system), max_points=draft.max_points)],
         triggers=by_id.values(),
-        achievements=[as_given(each) for each in achievements] if completions_given else achievements,
+        achievements=[as_given(each) for each in achievements] if of_past else achievements,
         boosts=_drafted_boosts(parts, draft),
         ladders={str(parts.system.id): ladder_of(_drafted_levels(parts, draft))},
         streak=parts.streak,

@@ -11,8 +11,9 @@ from msgspec import Struct, structs
 
 from achievements.rules import AchievementRule, AchievementType
 from boosts.rules import BoostRule, applies, boosts_of
+from core.refusal import RefusalReason
 from engine.decide import UserState, decide
-from engine.inputs import CompleteInput, EventInput, IdentifyInput, Input
+from engine.inputs import CompletedInput, CompleteInput, EventInput, IdentifyInput, Input
 from engine.outcomes import Accepted, AwardRecord, Rejected
 from engine.rules import Rules
 from levels.rules import level_for
@@ -49,11 +50,11 @@ class Tick(Struct, frozen=True, gc=False):
     at: datetime
 
 
-Move = Input | Tick
+Move = Input | CompletedInput | Tick
 
 
 class Step(Struct, frozen=True, gc=False):
-    """What a move did: the state after it, what it awarded, and whether the rules refused it."""
+    """What a move did: the state after it, what it awarded, and whether it was refused for want of points."""
 
     state: UserState
     awards: tuple[AwardRecord, ...] = ()
@@ -75,7 +76,8 @@ def step(trial: Trial, state: UserState, move: Move, at: datetime) -> Step:
     after, outcome = decide(trial.rules, state, move, at, _no_id)
     if isinstance(outcome, Accepted):
         return Step(after, outcome.awards)
-    return Step(after, is_refused=isinstance(outcome, Rejected))
+    # Not what moves nothing, such as an adjustment that takes from nobody's zero: no event is refused by that.
+    return Step(after, is_refused=isinstance(outcome, Rejected) and outcome.reason == RefusalReason.OUT_OF_POINTS)
 
 
 def _pay_tick(trial: Trial, state: UserState, tick: Tick) -> Step:

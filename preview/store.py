@@ -43,7 +43,7 @@ SELECT coalesce(json_agg(r), '[]')::text FROM (
 """
 
 _EVENTS: Final = """
-SELECT user_id, metric_id, value, attributes, kind = 'opening' AS is_opening, at
+SELECT user_id, metric_id, value, attributes, kind = 'opening' AS is_opening, at, id
 FROM metrics_event
 WHERE user_id = ANY(%(users)s::uuid[]) AND metric_id = ANY(%(metrics)s::uuid[]) AND at >= %(start)s AND at < %(until)s
 ORDER BY user_id, at, id
@@ -74,14 +74,15 @@ CROSS JOIN LATERAL (
 """
 
 _PAID: Final = f"""
-SELECT user_id, coalesce(trigger_id::text, '') AS trigger_id, awarded, cause = '{ADJUSTMENT}' AS is_adjustment, created
+SELECT user_id, coalesce(trigger_id::text, '') AS trigger_id, awarded, cause = '{ADJUSTMENT}' AS is_adjustment, created,
+       id
 FROM points_pointsaward
 WHERE user_id = ANY(%(users)s::uuid[]) AND system_id = %(system)s AND created >= %(start)s AND created < %(until)s
 ORDER BY user_id, seq
 """
 
 _COMPLETIONS: Final = """
-SELECT user_id, achievement_id, at FROM achievements_completion
+SELECT user_id, achievement_id, at, coalesce(event_id, id) AS cause_id FROM achievements_completion
 WHERE user_id = ANY(%(users)s::uuid[]) AND at >= %(start)s AND at < %(until)s ORDER BY user_id, at, id
 """
 
@@ -94,11 +95,11 @@ CROSS JOIN LATERAL (
 ) AS p
 """
 
-# The longest period is a month, and zones differ by two days at most.
+# The longest period is a month, and zones differ by two days at most. No streak counts an opening balance.
 _AMOUNTS: Final = """
 SELECT user_id, metric_id, value, at FROM metrics_event
 WHERE user_id = ANY(%(users)s::uuid[]) AND metric_id = ANY(%(metrics)s::uuid[])
-  AND at >= %(start)s - interval '33 days' AND at < %(start)s
+  AND kind = 'event' AND at >= %(start)s - interval '33 days' AND at < %(start)s
 """
 
 _TICKS: Final = """
@@ -118,6 +119,7 @@ class EventRow(Struct, frozen=True, gc=False):
     attributes: dict[str, str]
     is_opening: bool
     at: datetime
+    id: str
 
 
 class TotalRow(Struct, frozen=True, gc=False):
@@ -146,14 +148,16 @@ class PaidRow(Struct, frozen=True, gc=False):
     awarded: int
     is_adjustment: bool
     created: datetime
+    id: str
 
 
 class CompletionRow(Struct, frozen=True, gc=False):
-    """A completion."""
+    """A completion; `cause_id` is the id of the event that did it, without one its own."""
 
     user_id: str
     achievement_id: str
     at: datetime
+    cause_id: str
 
 
 class StreakRow(Struct, frozen=True, gc=False):

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,8 +11,8 @@ import msgspec
 from django.utils import timezone
 
 from engine.decide import UserState
-from engine.inputs import AdjustInput, CompleteInput, EventInput, IdentifyInput, OpeningInput
-from metrics.rules import MetricRule, Total
+from engine.inputs import AdjustInput, CompletedInput, EventInput, IdentifyInput, OpeningInput
+from metrics.rules import Total
 from points.rules import Adjustment, Balance
 from preview.drafts import (
     decode_draft,
@@ -24,7 +24,7 @@ from preview.drafts import (
 from preview.models import Backtest, BacktestStatus
 from preview.results import Tally
 from preview.rules import Move, Tick, TimeTrigger, Trial, dues, nothing_yet, replay
-from preview.store import ALL, Chunk, EventRow, Window, count_events, count_users, read_chunk, read_ticks
+from preview.store import ALL, Chunk, CompletionRow, EventRow, Window, count_events, count_users, read_chunk, read_ticks
 from streaks.rules import Streak
 from users.rules import User, UserChanges
 
@@ -37,6 +37,9 @@ USERS_MAX: Final = 200_000
 SILENT: Final = timedelta(minutes=2)
 """After so long without a sign of its worker a backtest has failed."""
 
+_LAST: Final = "~"
+"""What stands in the place of an id for what comes after everything that has one."""
+
 Clock = Callable[[], datetime]
 
 
@@ -46,13 +49,13 @@ class CancelledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What one backtest plays: both rules, when their time triggers were or would be due, and the metrics by id."""
+    """What one backtest plays: both rules, when their time triggers were or would be due, and the metrics' ids."""
 
     window: Window
     live: Trial
     draft: Trial
     ticks: dict[str, list[datetime]]
-    metrics: dict[str, MetricRule]
+    metric_ids: list[str]
 
 
 def work_on_backtests(clock: Clock = timezone.now) -> int:
@@ -118,12 +121,12 @@ def _report(backtest: Backtest, tally: Tally, now: datetime) -> None:
 
 def _stage_of(backtest: Backtest) -> _Stage:
     parts = read_parts(backtest.system)
-    live = trial_of(parts, live_draft(parts), completions_given=True)
-    draft = trial_of(parts, decode_draft(backtest.draft), completions_given=True)
-    metrics = {metric.id: metric for metric in metrics_that_matter(live, draft)}
+    live = trial_of(parts, live_draft(parts), of_past=True)
+    draft = trial_of(parts, decode_draft(backtest.draft), of_past=True)
+    metric_ids = [metric.id for metric in metrics_that_matter(live, draft)]
     window = Window(backtest.system, backtest.start, backtest.created)
-    window = replace(window, share=_share(window, list(metrics)))
-    return _Stage(window, live, draft, _ticks(window, live, draft), metrics)
+    window = replace(window, share=_share(window, metric_ids))
+    return _Stage(window, live, draft, _ticks(window, live, draft), metric_ids)
 
 
 def _share(window: Window, metric_ids: list[str]) -> int:
@@ -154,7 +157,7 @@ def _draft_tick(trigger: TimeTrigger) -> str:
 def _chunks(stage: _Stage) -> Iterator[Chunk]:
     filters = {
         (metric_id, each)
-        for metric_id in stage.metrics
+        for metric_id in stage.metric_ids
         for rules in (stage.live.rules, stage.draft.rules)
         for each in rules.filters_of(metric_id)
     }
@@ -165,7 +168,7 @@ def _chunks(stage: _Stage) -> Iterator[Chunk]:
             stage.window,
             after,
             CHUNK,
-            metric_ids=list(stage.metrics),
+            metric_ids=stage.metric_ids,
             filters=sorted(filters),
             streak=stage.live.rules.streak if pays_streaks else None,
         )
@@ -203,29 +206,40 @@ def _state(stage: _Stage, trial: Trial, chunk: Chunk, user: User) -> UserState:
 
 
 def _moves(stage: _Stage, trial: Trial, chunk: Chunk, user: User, *, is_draft: bool) -> list[tuple[Move, datetime]]:
-    """Return what came of the user in the window, in the order of time: of one instant, events come first."""
+    """Return what came of the user in the window, in the order in which it did: of one instant, ticks come last.
+
+    What came in one instant has ids in its order; what an event completed stands right behind it.
+    """
     changes = UserChanges(user.external_id)
-    moves: list[tuple[Move, datetime]] = []
+    moves: list[tuple[datetime, str, int, Move]] = [
+        (row.at, row.id, 0, _input_of(changes, row)) for row in chunk.events.get(user.id, ())
+    ]
     if user.created >= stage.window.start:
-        moves.append((IdentifyInput(changes), user.created))
-    moves += [(_input_of(stage, changes, row), row.at) for row in chunk.events.get(user.id, ())]
-    others: list[tuple[Move, datetime]] = [
-        (CompleteInput(changes, row.achievement_id), row.at) for row in chunk.completions.get(user.id, ())
-    ]
-    others += [
-        (AdjustInput(changes, stage.window.system.key, Adjustment(row.awarded, "", "")), row.created)
-        for row in chunk.paid.get(user.id, ())
-        if row.is_adjustment
-    ]
+        moves.append((user.created, "", 0, IdentifyInput(changes)))
+    for row in chunk.paid.get(user.id, ()):
+        if row.is_adjustment:
+            adjustment = Adjustment(row.awarded, "", "")
+            moves.append((row.created, row.id, 0, AdjustInput(changes, stage.window.system.key, adjustment)))
+    for (at, cause_id), ids in _completed_together(chunk.completions.get(user.id, ())).items():
+        moves.append((at, cause_id, 1, CompletedInput(changes, ids)))
     for trigger in trial.time_triggers:
         name = _draft_tick(trigger)
         instants = stage.ticks[name] if is_draft and name in stage.ticks else stage.ticks.get(trigger.rule.id, [])
-        others += [(Tick(trigger.rule, due), due) for due in instants]
-    return sorted([*moves, *others], key=lambda move: move[1]) if others else moves
+        moves += [(due, _LAST, trigger.rule.order, Tick(trigger.rule, due)) for due in instants]
+    moves.sort(key=lambda move: move[:3])
+    return [(move, at) for at, _, _, move in moves]
 
 
-def _input_of(stage: _Stage, changes: UserChanges, row: EventRow) -> EventInput | OpeningInput:
-    key = stage.metrics[row.metric_id].key
+def _completed_together(rows: Iterable[CompletionRow]) -> dict[tuple[datetime, str], tuple[str, ...]]:
+    """Return which achievements were completed at once, by when and by what: their triggers pay in one order."""
+    together: dict[tuple[datetime, str], tuple[str, ...]] = {}
+    for row in rows:
+        key = (row.at, row.cause_id)
+        together[key] = (*together.get(key, ()), row.achievement_id)
+    return together
+
+
+def _input_of(changes: UserChanges, row: EventRow) -> EventInput | OpeningInput:
     if row.is_opening:
-        return OpeningInput(changes, key, row.value)
-    return EventInput(changes, key, row.value, row.attributes)
+        return OpeningInput(changes, row.metric_id, row.value)
+    return EventInput(changes, row.metric_id, row.value, row.attributes)
