@@ -20,7 +20,7 @@ from bench.game import CATEGORIES, METRIC_KEY, external_id, plan_of
 from bench.web import HOST
 
 ANSWER_S_MAX: Final = 30
-RENDERED_A_SECOND: Final = 2_500
+RENDERED_A_SECOND: Final = 8_000
 """How many requests are rendered before a phase of load begins; should it need more, those cost it more."""
 CREATED: Final = b"HTTP/1.1 201 "
 HEAD_END: Final = b"\r\n\r\n"
