@@ -34,6 +34,8 @@ CHUNK: Final = 500
 EVENTS_MAX: Final = 600_000
 """Of more events than this, about a minute's work, a sample of the users is played."""
 USERS_MAX: Final = 200_000
+TICKS_PER_EVENT: Final = 4
+"""How many payments of time triggers cost as much as an event, at least."""
 SILENT: Final = timedelta(minutes=2)
 """After so long without a sign of its worker a backtest has failed."""
 
@@ -126,14 +128,16 @@ def _stage_of(backtest: Backtest) -> _Stage:
     trials = trials_of_past(parts, live_draft(parts), decode_draft(backtest.draft))
     metric_ids = [metric.id for metric in metrics_that_matter(trials)]
     window = Window(backtest.system, backtest.start, backtest.created)
-    window = replace(window, share=_share(window, metric_ids))
-    return _Stage(window, trials, _ticks(window, trials), metric_ids)
+    ticks = _ticks(window, trials)
+    payments = sum(len(instants) for instants in ticks.values())
+    share = share_of(count_events(window, metric_ids), count_users(window), payments)
+    return _Stage(replace(window, share=share), trials, ticks, metric_ids)
 
 
-def _share(window: Window, metric_ids: list[str]) -> int:
-    """Return the share of the users that is played in about a minute."""
-    events, users = count_events(window, metric_ids), count_users(window)
-    part = min(EVENTS_MAX / max(1, events), USERS_MAX / max(1, users), 1.0)
+def share_of(events: int, users: int, payments: int) -> int:
+    """Return the share of the users, of ALL, that is played in about a minute; each gets so many timed `payments`."""
+    work = events + users * payments // TICKS_PER_EVENT
+    part = min(EVENTS_MAX / max(1, work), USERS_MAX / max(1, users), 1.0)
     return max(1, round(ALL * part))
 
 

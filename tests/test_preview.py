@@ -30,7 +30,8 @@ from engine.pipeline import process
 from engine.tick import pay_due_ticks
 from points.models import PointsAward, PointsBalance, PointsTrigger
 from preview.models import Backtest, BacktestStatus
-from preview.work import SILENT, work_on_backtests
+from preview.store import ALL
+from preview.work import SILENT, share_of, work_on_backtests
 from streaks.services import update_settings
 from tests.conftest import Game
 from tests.test_admin import operator as operator  # noqa: PLC0414 - a fixture
@@ -307,6 +308,14 @@ def test_a_backtest_can_be_cancelled_and_one_whose_worker_died_fails(operator: C
     assert "Its worker stopped" in text_of(operator.get(page_of(game, "backtest", silent.id)))
     waiting.refresh_from_db()
     assert waiting.status == BacktestStatus.DONE
+
+
+def test_of_what_would_take_more_than_a_minute_a_share_of_the_users_is_played() -> None:
+    assert share_of(events=600_000, users=200_000, payments=0) == ALL
+    assert share_of(events=1_200_000, users=1000, payments=0) == ALL // 2
+    assert share_of(events=0, users=400_000, payments=0) == ALL // 2
+    # An hourly trigger over 30 days: what a user does is the smaller part.
+    assert share_of(events=100_000, users=100_000, payments=720) < ALL // 30
 
 
 def test_a_backtest_of_no_such_number_of_days_is_refused(operator: Client, game: Game) -> None:
