@@ -276,14 +276,16 @@ def project(trial: Trial, archetype: Archetype, start: datetime, days: int) -> P
     """Play an archetype from `start`, a midnight in UTC, when they become known; each amount is one event at noon."""
     state = made_up(archetype.name, start, trial.rules)
     ladder = trial.rules.ladders.get(trial.system_id)
-    totals, level_days = list[int](), dict[str, int]()
+    totals, level_days, highest = list[int](), dict[str, int](), 0
     for number in range(days):
         for move, at in _moves_of_day(trial, archetype, start, number):
-            state = step(trial, state, move, at).state
-        total = (state.balances.get(trial.system_id) or Balance()).total
-        totals.append(total)
+            done = step(trial, state, move, at)
+            state = done.state
+            # A level is also reached where the points for it are spent by the evening.
+            highest = max(highest, *(record.award.total for record in done.awards), 0)
+        totals.append((state.balances.get(trial.system_id) or Balance()).total)
         for threshold, level_id in zip(ladder.thresholds, ladder.ids, strict=True) if ladder else ():
-            if threshold <= total:
+            if threshold <= highest:
                 level_days.setdefault(level_id, number + 1)
     return Projection(archetype.name, tuple(totals), level_days)
 

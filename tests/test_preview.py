@@ -190,6 +190,18 @@ def test_archetypes_get_on_day_by_day_and_time_triggers_pay_them(operator: Clien
     assert [row[3] for row in levels[1:]] == ["1", "2"]
 
 
+def test_a_level_is_reached_on_the_day_on_which_the_points_for_it_are_spent_again(operator: Client, game: Game) -> None:
+    game.trigger(points=10)
+    game.trigger(points=-10, metric=game.flashcards)
+    add_level(game, 10)
+    lessons, cards = f"power-{short(game.lessons.id)}", f"power-{short(game.flashcards.id)}"
+    draft = draft_of(operator, game, **{"power-days": 7, lessons: 1, cards: 1})
+    rows = list(csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=projection").getvalue().decode())))
+    assert {row[3] for row in rows[1:]} == {"0"}
+    levels = list(csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=levels").getvalue().decode())))
+    assert levels[1][3] == "1"
+
+
 # --- The backtest ----------------------------------------------------------------------------------------------------
 def a_month_of_study(game: Game, seed: int) -> None:
     """Let a cast of users live through everything that moves points, with the rules unchanged all along."""
