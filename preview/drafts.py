@@ -1,5 +1,6 @@
 """Drafts: a points system's rules with changes that are not live, compiled as the live ones are."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -16,14 +17,14 @@ from boosts.store import boost_rules
 from core.models import ConfigurationStatus
 from engine.rules import Rules, compile_rules
 from levels.models import Level
-from levels.rules import ladder_of
+from levels.rules import Ladder, ladder_of
 from levels.store import read_levels
 from metrics.models import Metric
 from metrics.rules import MetricRule
 from points.models import PointsSystem, PointsTrigger, TimeUnit, TriggerStatus, TriggerType
-from points.rules import TriggerRule
+from points.rules import SystemRule, TriggerRule
 from points.store import system_rule, trigger_rules
-from preview.rules import TimeTrigger, Trial, as_given
+from preview.rules import DRAFT, LIVE, TimeTrigger, Trial, as_given
 from streaks.rules import StreakRule
 from streaks.store import load_rule
 from users.models import Attribute, AttributeType
@@ -194,26 +195,64 @@ def _number(number: int | None, nothing: str) -> str:
     return nothing if number is None else f"{number:,}"
 
 
-def trial_of(parts: Parts, draft: Draft, *, of_past: bool = False) -> Trial:
-    """Compile a draft. One `of_past` is to be played over what really happened.
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A points system as a draft has it, under the id of `system`."""
 
-    In it no achievement is completed but by a CompletedInput, and metrics, archived ones too, are found by their ids.
+    system: SystemRule
+    triggers: list[TriggerRule]
+    time_triggers: tuple[TimeTrigger, ...]
+    boosts: list[BoostRule]
+    ladder: Ladder
+
+
+def trial_of(parts: Parts, draft: Draft) -> Trial:
+    """Compile a draft, to be played from now on."""
+    return _compiled(parts, [_side_of(parts, draft, system_rule(parts.system))], of_past=False)
+
+
+def trials_of_past(parts: Parts, live: Draft, draft: Draft) -> list[Trial]:
+    """Compile both to be played over what really happened: as the systems LIVE and DRAFT of one trial.
+
+    Where a trigger may refuse an event, which then counts on one side alone, there is a trial for each. In them no
+    achievement is completed but by a CompletedInput, and metrics, archived ones too, are found by their ids.
     """
+    sides = [
+        _side_of(parts, each, replace(system_rule(parts.system), id=id_, key=id_))
+        for id_, each in ((LIVE, live), (DRAFT, draft))
+    ]
+    if any(rule.block_if_out_of_points for side in sides for rule in side.triggers):
+        return [_compiled(parts, [side], of_past=True) for side in sides]
+    return [_compiled(parts, sides, of_past=True)]
+
+
+def _side_of(parts: Parts, draft: Draft, system: SystemRule) -> _Side:
     triggers = _drafted_triggers(parts, draft)
-    by_id = {rule.id: rule for rule in trigger_rules(triggers)}
+    rules = [replace(rule, system_id=system.id) for rule in trigger_rules(triggers)]
+    return _Side(
+        system=replace(system, max_points=draft.max_points),
+        triggers=rules,
+        time_triggers=_time_triggers(triggers, {rule.id: rule for rule in rules}),
+        boosts=[replace(boost, system_id=system.id) for boost in _drafted_boosts(parts, draft)],
+        ladder=ladder_of(_drafted_levels(parts, draft)),
+    )
+
+
+def _compiled(parts: Parts, sides: Sequence[_Side], *, of_past: bool) -> Trial:
     achievements = achievement_rules(parts.achievements)
     rules = compile_rules(
         metrics=parts.past_metrics if of_past else parts.metrics,
-        systems=[replace(system_rule(parts.system), max_points=draft.max_points)],
-        triggers=by_id.values(),
+        systems=[side.system for side in sides],
+        triggers=[rule for side in sides for rule in side.triggers],
         achievements=[as_given(each) for each in achievements] if of_past else achievements,
-        boosts=_drafted_boosts(parts, draft),
-        ladders={str(parts.system.id): ladder_of(_drafted_levels(parts, draft))},
+        boosts=[boost for side in sides for boost in side.boosts],
+        ladders={side.system.id: side.ladder for side in sides},
         streak=parts.streak,
         user_attributes=parts.user_attributes,
         event_attributes=parts.event_attributes,
     )
-    return Trial(rules, str(parts.system.id), _time_triggers(triggers, by_id))
+    time_triggers = tuple(each for side in sides for each in side.time_triggers)
+    return Trial(rules, tuple(side.system.id for side in sides), time_triggers)
 
 
 def _drafted_triggers(parts: Parts, draft: Draft) -> list[PointsTrigger]:
@@ -285,7 +324,7 @@ def decode_draft(stored: Any) -> Draft:
     return msgspec.convert(stored, Draft)
 
 
-def metrics_that_matter(*trials: Trial) -> list[MetricRule]:
+def metrics_that_matter(trials: Iterable[Trial]) -> list[MetricRule]:
     """Return the metrics whose events can move points by any of the rules: all of them where streaks are paid."""
     rules: list[Rules] = [trial.rules for trial in trials]
     pays_streaks = any(each.streak_triggers for each in rules)

@@ -34,13 +34,28 @@ class TimeTrigger:
     interval: timedelta
 
 
+LIVE: Final = "live"
+DRAFT: Final = "draft"
+"""The ids under which a points system stands in a trial of the past: by the live rules, and by a draft of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The rules of one points system that are tried, its time triggers along."""
+    """The rules of one points system that are tried, its time triggers along.
+
+    It stands in them once, or, to be compared with itself, as two systems: then one decision on an input tells what
+    both pay. What is counted for a user, such as totals and the streak, is the same for both.
+    """
 
     rules: Rules
-    system_id: str
+    system_ids: tuple[str, ...]
     time_triggers: tuple[TimeTrigger, ...] = ()
+
+    @property
+    def system_id(self) -> str:
+        """The id of the one system that there is."""
+        (only,) = self.system_ids
+        return only
 
 
 class Tick(Struct, frozen=True, gc=False):
@@ -261,14 +276,16 @@ def project(trial: Trial, archetype: Archetype, start: datetime, days: int) -> P
     """Play an archetype from `start`, a midnight in UTC, when they become known; each amount is one event at noon."""
     state = made_up(archetype.name, start, trial.rules)
     ladder = trial.rules.ladders.get(trial.system_id)
-    totals, level_days = list[int](), dict[str, int]()
+    totals, level_days, highest = list[int](), dict[str, int](), 0
     for number in range(days):
         for move, at in _moves_of_day(trial, archetype, start, number):
-            state = step(trial, state, move, at).state
-        total = (state.balances.get(trial.system_id) or Balance()).total
-        totals.append(total)
+            done = step(trial, state, move, at)
+            state = done.state
+            # A level is also reached where the points for it are spent by the evening.
+            highest = max(highest, *(record.award.total for record in done.awards), 0)
+        totals.append((state.balances.get(trial.system_id) or Balance()).total)
         for threshold, level_id in zip(ladder.thresholds, ladder.ids, strict=True) if ladder else ():
-            if threshold <= total:
+            if threshold <= highest:
                 level_days.setdefault(level_id, number + 1)
     return Projection(archetype.name, tuple(totals), level_days)
 
@@ -306,20 +323,23 @@ class Played:
     refused: int = 0
 
 
-def replay(trial: Trial, state: UserState, moves: Iterable[tuple[Move, datetime]]) -> Played:
-    """Play what one user did, in the order of time, from the state that they were in.
+def replay(trial: Trial, state: UserState, moves: Iterable[tuple[Move, datetime]]) -> dict[str, Played]:
+    """Play what one user did, in the order of time, from the state that they were in; return by system what that did.
 
     Adjustments are counted under NO_ID, what triggers paid under their ids.
     """
-    played = Played()
+    played = {system_id: Played() for system_id in trial.system_ids}
     for move, at in moves:
         done = step(trial, state, move, at)
         state = done.state
-        played.refused += done.is_refused
+        if done.is_refused:
+            for each in played.values():
+                each.refused += 1
         for record in done.awards:
             award = record.award
-            if award.system_id == trial.system_id:
-                played.moved += award.awarded
-                played.by_trigger[award.trigger_id or NO_ID] += award.awarded
-    played.total = (state.balances.get(trial.system_id) or Balance()).total
+            of_system = played[award.system_id]
+            of_system.moved += award.awarded
+            of_system.by_trigger[award.trigger_id or NO_ID] += award.awarded
+    for system_id, each in played.items():
+        each.total = (state.balances.get(system_id) or Balance()).total
     return played

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,11 +19,11 @@ from preview.drafts import (
     live_draft,
     metrics_that_matter,
     read_parts,
-    trial_of,
+    trials_of_past,
 )
 from preview.models import Backtest, BacktestStatus
 from preview.results import Tally
-from preview.rules import Move, Tick, TimeTrigger, Trial, dues, nothing_yet, replay
+from preview.rules import DRAFT, LIVE, Move, Played, Tick, Trial, dues, nothing_yet, replay
 from preview.store import ALL, Chunk, CompletionRow, EventRow, Window, count_events, count_users, read_chunk, read_ticks
 from streaks.rules import Streak
 from users.rules import User, UserChanges
@@ -34,6 +34,8 @@ CHUNK: Final = 500
 EVENTS_MAX: Final = 600_000
 """Of more events than this, about a minute's work, a sample of the users is played."""
 USERS_MAX: Final = 200_000
+TICKS_PER_EVENT: Final = 4
+"""How many payments of time triggers cost as much as an event, at least."""
 SILENT: Final = timedelta(minutes=2)
 """After so long without a sign of its worker a backtest has failed."""
 
@@ -49,12 +51,14 @@ class CancelledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What one backtest plays: both rules, when their time triggers were or would be due, and the metrics' ids."""
+    """What one backtest plays: both rules, together or apart, the metrics' ids, and when time triggers are due.
+
+    `ticks` are by the side and the id of the trigger.
+    """
 
     window: Window
-    live: Trial
-    draft: Trial
-    ticks: dict[str, list[datetime]]
+    trials: list[Trial]
+    ticks: dict[tuple[str, str], list[datetime]]
     metric_ids: list[str]
 
 
@@ -102,8 +106,8 @@ def _end(backtest: Backtest, now: datetime, status: BacktestStatus, result: obje
 def _play(backtest: Backtest, clock: Clock) -> None:
     began_s = time.monotonic()
     stage = _stage_of(backtest)
-    live, draft = stage.live, stage.draft
-    tally = Tally((live.rules.ladders[live.system_id], draft.rules.ladders[draft.system_id]))
+    ladders = {side: ladder for trial in stage.trials for side, ladder in trial.rules.ladders.items()}
+    tally = Tally((ladders[LIVE], ladders[DRAFT]))
     users = count_users(stage.window)
     Backtest.objects.filter(id=backtest.id).update(users=users, share=stage.window.share)
     for chunk in _chunks(stage):
@@ -121,47 +125,46 @@ def _report(backtest: Backtest, tally: Tally, now: datetime) -> None:
 
 def _stage_of(backtest: Backtest) -> _Stage:
     parts = read_parts(backtest.system)
-    live = trial_of(parts, live_draft(parts), of_past=True)
-    draft = trial_of(parts, decode_draft(backtest.draft), of_past=True)
-    metric_ids = [metric.id for metric in metrics_that_matter(live, draft)]
+    trials = trials_of_past(parts, live_draft(parts), decode_draft(backtest.draft))
+    metric_ids = [metric.id for metric in metrics_that_matter(trials)]
     window = Window(backtest.system, backtest.start, backtest.created)
-    window = replace(window, share=_share(window, metric_ids))
-    return _Stage(window, live, draft, _ticks(window, live, draft), metric_ids)
+    ticks = _ticks(window, trials)
+    payments = sum(len(instants) for instants in ticks.values())
+    share = share_of(count_events(window, metric_ids), count_users(window), payments)
+    return _Stage(replace(window, share=share), trials, ticks, metric_ids)
 
 
-def _share(window: Window, metric_ids: list[str]) -> int:
-    """Return the share of the users that is played in about a minute."""
-    events, users = count_events(window, metric_ids), count_users(window)
-    part = min(EVENTS_MAX / max(1, events), USERS_MAX / max(1, users), 1.0)
+def share_of(events: int, users: int, payments: int) -> int:
+    """Return the share of the users, of ALL, that is played in about a minute; each gets so many timed `payments`."""
+    work = events + users * payments // TICKS_PER_EVENT
+    part = min(EVENTS_MAX / max(1, work), USERS_MAX / max(1, users), 1.0)
     return max(1, round(ALL * part))
 
 
-def _ticks(window: Window, live: Trial, draft: Trial) -> dict[str, list[datetime]]:
-    """Return when each time trigger pays, by its id: as it did; as it would have from the start where it never did.
+def _ticks(window: Window, trials: Sequence[Trial]) -> dict[tuple[str, str], list[datetime]]:
+    """Return when each time trigger pays: as it did; as it would have from the start where it never did.
 
     A draft that changes an interval counts it from the start as well.
     """
-    paid = read_ticks(window, [each.rule.id for each in live.time_triggers])
-    intervals = {each.rule.id: each.interval for each in live.time_triggers}
-    for trigger in draft.time_triggers:
-        if intervals.get(trigger.rule.id) != trigger.interval:
-            paid[_draft_tick(trigger)] = dues(trigger.interval, window.start, window.start, window.until)
-    return paid
-
-
-def _draft_tick(trigger: TimeTrigger) -> str:
-    """Return under which name the draft's own instants of a time trigger are kept."""
-    return f"draft {trigger.rule.id}"
+    triggers = [each for trial in trials for each in trial.time_triggers]
+    live = {each.rule.id: each.interval for each in triggers if each.rule.system_id == LIVE}
+    paid = read_ticks(window, live)
+    return {
+        (each.rule.system_id, each.rule.id): paid.get(each.rule.id, [])
+        if live.get(each.rule.id) == each.interval
+        else dues(each.interval, window.start, window.start, window.until)
+        for each in triggers
+    }
 
 
 def _chunks(stage: _Stage) -> Iterator[Chunk]:
     filters = {
         (metric_id, each)
         for metric_id in stage.metric_ids
-        for rules in (stage.live.rules, stage.draft.rules)
-        for each in rules.filters_of(metric_id)
+        for trial in stage.trials
+        for each in trial.rules.filters_of(metric_id)
     }
-    pays_streaks = bool(stage.live.rules.streak_triggers or stage.draft.rules.streak_triggers)
+    paying_streaks = [trial.rules.streak for trial in stage.trials if trial.rules.streak_triggers]
     after = None
     while True:
         chunk = read_chunk(
@@ -170,7 +173,7 @@ def _chunks(stage: _Stage) -> Iterator[Chunk]:
             CHUNK,
             metric_ids=stage.metric_ids,
             filters=sorted(filters),
-            streak=stage.live.rules.streak if pays_streaks else None,
+            streak=paying_streaks[0] if paying_streaks else None,
         )
         if not chunk.users:
             return
@@ -180,11 +183,10 @@ def _chunks(stage: _Stage) -> Iterator[Chunk]:
 
 def _tally_chunk(stage: _Stage, chunk: Chunk, tally: Tally) -> None:
     for user in chunk.users:
-        played = [
-            replay(trial, _state(stage, trial, chunk, user), _moves(stage, trial, chunk, user, is_draft=is_draft))
-            for trial, is_draft in ((stage.live, False), (stage.draft, True))
-        ]
-        tally.add(user.id, user.external_id, *played)
+        played: dict[str, Played] = {}
+        for trial in stage.trials:
+            played |= replay(trial, _state(stage, trial, chunk, user), _moves(stage, trial, chunk, user))
+        tally.add(user.id, user.external_id, played[LIVE], played[DRAFT])
         tally.events += len(chunk.events.get(user.id, ()))
         for row in chunk.paid.get(user.id, ()):
             tally.paid[row.trigger_id] += row.awarded
@@ -200,12 +202,12 @@ def _state(stage: _Stage, trial: Trial, chunk: Chunk, user: User) -> UserState:
         user,
         known=user.created < stage.window.start,
         totals=totals,
-        balances={trial.system_id: balance},
+        balances=dict.fromkeys(trial.system_ids, balance),
         streak=chunk.streaks.get(user.id, Streak(frequency=trial.rules.streak.frequency)),
     )
 
 
-def _moves(stage: _Stage, trial: Trial, chunk: Chunk, user: User, *, is_draft: bool) -> list[tuple[Move, datetime]]:
+def _moves(stage: _Stage, trial: Trial, chunk: Chunk, user: User) -> list[tuple[Move, datetime]]:
     """Return what came of the user in the window, in the order in which it did: of one instant, ticks come last.
 
     What came in one instant has ids in its order; what an event completed stands right behind it.
@@ -219,12 +221,11 @@ def _moves(stage: _Stage, trial: Trial, chunk: Chunk, user: User, *, is_draft: b
     for row in chunk.paid.get(user.id, ()):
         if row.is_adjustment:
             adjustment = Adjustment(row.awarded, "", "")
-            moves.append((row.created, row.id, 0, AdjustInput(changes, stage.window.system.key, adjustment)))
+            moves += [(row.created, row.id, 0, AdjustInput(changes, side, adjustment)) for side in trial.system_ids]
     for (at, cause_id), ids in _completed_together(chunk.completions.get(user.id, ())).items():
         moves.append((at, cause_id, 1, CompletedInput(changes, ids)))
     for trigger in trial.time_triggers:
-        name = _draft_tick(trigger)
-        instants = stage.ticks[name] if is_draft and name in stage.ticks else stage.ticks.get(trigger.rule.id, [])
+        instants = stage.ticks[trigger.rule.system_id, trigger.rule.id]
         moves += [(due, _LAST, trigger.rule.order, Tick(trigger.rule, due)) for due in instants]
     moves.sort(key=lambda move: move[:3])
     return [(move, at) for at, _, _, move in moves]

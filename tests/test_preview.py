@@ -30,7 +30,8 @@ from engine.pipeline import process
 from engine.tick import pay_due_ticks
 from points.models import PointsAward, PointsBalance, PointsTrigger
 from preview.models import Backtest, BacktestStatus
-from preview.work import SILENT, work_on_backtests
+from preview.store import ALL
+from preview.work import SILENT, share_of, work_on_backtests
 from streaks.services import update_settings
 from tests.conftest import Game
 from tests.test_admin import operator as operator  # noqa: PLC0414 - a fixture
@@ -189,6 +190,18 @@ def test_archetypes_get_on_day_by_day_and_time_triggers_pay_them(operator: Clien
     assert [row[3] for row in levels[1:]] == ["1", "2"]
 
 
+def test_a_level_is_reached_on_the_day_on_which_the_points_for_it_are_spent_again(operator: Client, game: Game) -> None:
+    game.trigger(points=10)
+    game.trigger(points=-10, metric=game.flashcards)
+    add_level(game, 10)
+    lessons, cards = f"power-{short(game.lessons.id)}", f"power-{short(game.flashcards.id)}"
+    draft = draft_of(operator, game, **{"power-days": 7, lessons: 1, cards: 1})
+    rows = list(csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=projection").getvalue().decode())))
+    assert {row[3] for row in rows[1:]} == {"0"}
+    levels = list(csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=levels").getvalue().decode())))
+    assert levels[1][3] == "1"
+
+
 # --- The backtest ----------------------------------------------------------------------------------------------------
 def a_month_of_study(game: Game, seed: int) -> None:
     """Let a cast of users live through everything that moves points, with the rules unchanged all along."""
@@ -307,6 +320,14 @@ def test_a_backtest_can_be_cancelled_and_one_whose_worker_died_fails(operator: C
     assert "Its worker stopped" in text_of(operator.get(page_of(game, "backtest", silent.id)))
     waiting.refresh_from_db()
     assert waiting.status == BacktestStatus.DONE
+
+
+def test_of_what_would_take_more_than_a_minute_a_share_of_the_users_is_played() -> None:
+    assert share_of(events=600_000, users=200_000, payments=0) == ALL
+    assert share_of(events=1_200_000, users=1000, payments=0) == ALL // 2
+    assert share_of(events=0, users=400_000, payments=0) == ALL // 2
+    # An hourly trigger over 30 days: what a user does is the smaller part.
+    assert share_of(events=100_000, users=100_000, payments=720) < ALL // 30
 
 
 def test_a_backtest_of_no_such_number_of_days_is_refused(operator: Client, game: Game) -> None:

@@ -18,6 +18,9 @@ from engine.models import QueuedEvent
 from levels.models import Level
 from metrics.models import Metric
 from points.models import PointsAward, PointsTrigger
+from preview.drafts import live_draft, read_parts
+from preview.models import Backtest
+from preview.services import start_backtest
 from streaks.services import update_settings
 from tests.conftest import Api, Game
 from tests.test_admin import text_of, trigger_form
@@ -50,6 +53,7 @@ def rows(game: Game, api: Api) -> dict[str, Any]:
     delivery = Delivery.objects.create(
         endpoint=endpoint, message=message, type="points.changed", status="failed", created=timezone.now()
     )
+    start_backtest(system=game.energy, draft=live_draft(read_parts(game.energy)), query="", days=7, operator="olivia")
     queued = QueuedEvent.objects.create(
         shard=0, external_id="bob", metric_key="lessons", event="{}", accepted=timezone.now(), status="failed"
     )
@@ -147,7 +151,10 @@ def pages(rows: dict[str, Any]) -> dict[str, int]:
     alice, award = rows["users/enduser"].pk, PointsAward.objects.get().pk
     found |= {f"users/enduser/{alice}/ledger/": VIEWER, f"users/enduser/{alice}/awards/{award}/": VIEWER}
     found |= {f"users/enduser/{alice}/adjust/": SUPPORT}
-    found |= {f"points/pointssystem/{rows['points/pointssystem'].pk}/analytics/": VIEWER}
+    system = f"points/pointssystem/{rows['points/pointssystem'].pk}"
+    backtest = Backtest.objects.get(system=rows["points/pointssystem"])
+    found |= {f"{system}/analytics/": VIEWER, f"{system}/preview/": OPERATOR}
+    found |= {f"{system}/preview/backtests/{backtest.pk}/": OPERATOR}
     for model, role in SEEN.items():
         if model != "streaks/streaksettings":  # its list leads to the one row
             found[f"{model}/"] = role
