@@ -156,17 +156,6 @@ def test_an_idle_primary_leaves_no_replica_behind(place: Place) -> None:
     until(lambda: place.strict.state() == "in use", look_s=0.05)
 
 
-def test_no_request_fails_when_a_replica_stops(place: Place) -> None:
-    assert place.strict.counted() == place.patient.counted()
-
-    place.standby.stop()
-
-    users = place.primary.ask("SELECT count(*) FROM users_enduser")
-    assert [place.strict.counted() for _ in range(5)] == [users] * 5
-    assert place.strict.state() == "left out: does not answer as a standby"
-    assert "pointsmith_replica_lag_seconds{" not in place.strict.gauges()
-
-
 def test_what_a_read_has_to_write_the_primary_gets(place: Place) -> None:
     place.patient.event("frank", 30)
     place.catch_up()
@@ -179,6 +168,17 @@ def test_what_a_read_has_to_write_the_primary_gets(place: Place) -> None:
     levels = {each["level"]["key"]: each["users"] for each in place.patient.get("/v1/points/xp/level-summary")}
 
     assert levels["advanced"] == 1
+
+
+def test_no_request_fails_when_a_replica_stops(place: Place) -> None:
+    assert place.strict.counted() == place.patient.counted()
+
+    place.standby.stop()
+
+    users = place.primary.ask("SELECT count(*) FROM users_enduser")
+    assert [place.strict.counted() for _ in range(5)] == [users] * 5
+    assert place.strict.state() == "left out: does not answer as a standby"
+    assert "pointsmith_replica_lag_seconds{" not in place.strict.gauges()
 
 
 @pytest.mark.parametrize("url", ["mysql://a@b/c", "postgres://", "somewhere"])
