@@ -1,7 +1,9 @@
 """The ASGI application that granian serves: events in the event loop, everything else by Django in threads."""
 
 import os
+import string
 from typing import Any, cast
+from urllib.parse import quote
 
 from a2wsgi import WSGIMiddleware
 from django.core.wsgi import get_wsgi_application
@@ -21,11 +23,14 @@ django_in_threads = cast(Application, WSGIMiddleware(cast(Any, django_applicatio
 
 
 async def django(scope: Message, receive: Receive, send: Send) -> None:
-    """Let Django answer. What granian gives to receive by can be awaited, but is no coroutine, which `a2wsgi` needs."""
+    """Let Django answer, with what `a2wsgi` needs: a coroutine to receive by, which granian's is not, and ASCII."""
 
     async def receive_message() -> Message:
         return await receive()
 
+    query = scope.get("query_string", b"")
+    if not query.isascii():
+        scope = {**scope, "query_string": quote(query, safe=string.printable).encode()}
     await django_in_threads(scope, receive_message, send)
 
 

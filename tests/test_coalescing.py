@@ -1,6 +1,7 @@
 """Inputs that wait at the same moment share a transaction; each caller has its own answer, or its own error."""
 
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -238,7 +239,7 @@ def test_a_server_that_is_told_to_stop_answers_what_it_took_and_stores_nothing_e
     assert transactions() < Event.objects.count()
 
 
-def test_a_server_takes_long_bodies_for_what_is_no_event(game: Game, tmp_path: Path) -> None:
+def test_a_server_takes_long_bodies_and_any_letters_for_what_is_no_event(game: Game, tmp_path: Path) -> None:
     _, key = create_api_key(name="tests")
     with served(tmp_path) as (_, url):
         events = [{"key": "lessons", "user": {"id": f"user-{number}"}, "value": 1} for number in range(1000)]
@@ -247,6 +248,11 @@ def test_a_server_takes_long_bodies_for_what_is_no_event(game: Game, tmp_path: P
             assert (answer.status_code, answer.json()) == (202, {"accepted": 1000})
             answer = client.put("/v1/users/alice", json={"name": "Alice"})
             assert (answer.status_code, answer.json()["name"]) == (200, "Alice")
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=30) as raw:
+            # As careless clients write it, and browsers never do.
+            query = "é=1&key=a b".replace(" ", "%20").encode()
+            raw.sendall(b"GET /v1/users/alice?%s HTTP/1.1\r\nHost: x\r\nX-API-KEY: %s\r\n\r\n" % (query, key.encode()))
+            assert raw.recv(4096).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_a_server_where_too_many_wait_answers_503_and_still_reads(
