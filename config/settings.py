@@ -263,6 +263,8 @@ STORAGES = {
 # --- API -------------------------------------------------------------------------------------------------------------
 # The API's limit, and the admin's but for uploaded files.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+# A draft of rules has three fields for each trigger.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 # How often each key may call; None for no limit.
 RATE_LIMIT_ADMIN_KEY = read_rate_limit("RATE_LIMIT_ADMIN_KEY", env.str("RATE_LIMIT_ADMIN_KEY", default=""))
 RATE_LIMIT_APPLICATION_KEY = read_rate_limit(

@@ -162,6 +162,11 @@ def test_two_levels_cannot_begin_at_the_same_points(operator: Client, game: Game
     assert "must not be that of" in page
 
 
+def test_a_draft_of_very_many_rules_is_read(operator: Client, game: Game) -> None:
+    many = "&".join(f"points-{number:012x}=1" for number in range(2_000))
+    assert operator.get(f"{page_of(game)}?{draft_of(operator, game)}&{many}").status_code == 200
+
+
 # --- The projection --------------------------------------------------------------------------------------------------
 def test_archetypes_get_on_day_by_day_and_time_triggers_pay_them(operator: Client, game: Game) -> None:
     game.trigger(points=10)
