@@ -141,12 +141,15 @@ if DATABASE_POOLER not in ("", "pgbouncer"):
     raise ImproperlyConfigured("DATABASE_POOLER must be pgbouncer, or empty where nothing stands before PostgreSQL.")
 # Statements are prepared when they come again; PgBouncer keeps them apart from 1.21 on, and only if it is told to.
 PREPARE_THRESHOLD = env.int("PREPARE_THRESHOLD", default=-1 if DATABASE_POOLER else 3)
+# `reconnect_timeout`: or else the pool of a server that is away tries again ever more rarely, and does not notice for
+# minutes that it is back. So each request that waits for a connection has the pool try.
+_POOL = {"min_size": 0, "max_size": DATABASE_POOL_MAX, "timeout": 5, "reconnect_timeout": 1}
 _CONNECTING: dict[str, Any] = {
     "CONN_MAX_AGE": 0 if WEB_PROCESS else None,
     # Outside of a transaction a cursor would stay behind on a server that the next statement need not meet.
     "DISABLE_SERVER_SIDE_CURSORS": bool(DATABASE_POOLER),
     "OPTIONS": {
-        **({"pool": {"min_size": 0, "max_size": DATABASE_POOL_MAX, "timeout": 5}} if WEB_PROCESS else {}),
+        **({"pool": _POOL} if WEB_PROCESS else {}),
         "server_side_binding": True,
         "prepare_threshold": None if PREPARE_THRESHOLD < 0 else PREPARE_THRESHOLD,
     },
