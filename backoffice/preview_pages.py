@@ -18,6 +18,7 @@ from backoffice import preview_panels
 from backoffice.analytics_pages import csv_of
 from backoffice.charts import Panel
 from backoffice.preview_forms import PreviewForm
+from levels.store import read_levels
 from points.models import PointsSystem, PointsTrigger
 from preview.drafts import Parts, differences, read_parts, trial_of
 from preview.models import Backtest, BacktestStatus
@@ -74,14 +75,15 @@ class PreviewAdmin(ModelAdmin):
         """Start a backtest of the draft that was sent, as the query of its address."""
         system = self._system_of(request, object_id)
         query = request.POST.get("query", "")
-        form = PreviewForm(read_parts(system), QueryDict(query))
+        parts = read_parts(system)
+        form = PreviewForm(parts, QueryDict(query))
         if not form.is_valid():
             messages.error(request, f"The draft cannot be tried. {' '.join(form.problems())}")
             return HttpResponseRedirect(f"{_address(system, 'preview')}?{query}")
         days, operator = request.POST.get("days", ""), request.user.get_username()
         try:
             backtest = start_backtest(
-                system=system,
+                parts=parts,
                 draft=form.draft(),
                 query=query,
                 days=int(days) if days.isdecimal() else 0,
@@ -100,7 +102,7 @@ class PreviewAdmin(ModelAdmin):
         if backtest.status == BacktestStatus.DONE:
             result = msgspec.convert(backtest.result, Result)
             triggers = PointsTrigger.objects.filter(system=system).select_related("metric", "achievement")
-            panels = preview_panels.backtest_panels(read_parts(system), backtest, result, list(triggers))
+            panels = preview_panels.backtest_panels(result, read_levels(system), list(triggers))
             if "csv" in request.GET:
                 return csv_of(panels, request.GET["csv"], f"{system.key}-backtest-{{}}.csv")
             context |= {

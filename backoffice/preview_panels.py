@@ -99,19 +99,18 @@ def backtest_cards(result: Result) -> list[Card]:
     ]
 
 
-def backtest_panels(parts: Parts, backtest: Backtest, result: Result, triggers: Sequence[PointsTrigger]) -> list[Panel]:
+def backtest_panels(result: Result, levels: Sequence[Level], triggers: Sequence[PointsTrigger]) -> list[Panel]:
     """Return the panels of a backtest."""
-    query = "_=1"
     return [
-        _percentiles(result, query),
-        _levels(parts, result, query),
-        _by_trigger(trigger_names(triggers), result, query),
-        _users("gain", "Who gains most", result.gain, result.gainers, query),
-        _users("lose", "Who loses most", result.lose, result.losers, query),
+        _percentiles(result),
+        _levels(levels, result),
+        _by_trigger(trigger_names(triggers), result),
+        _users("gain", "Who gains most", result.gain, result.gainers),
+        _users("lose", "Who loses most", result.lose, result.losers),
     ]
 
 
-def _percentiles(result: Result, query: str) -> Panel:
+def _percentiles(result: Result) -> Panel:
     names = [f"{each} %" if each != 50 else "median" for each in PERCENTILES]
     live, draft = result.live_percentiles, result.draft_percentiles
     return Panel(
@@ -129,12 +128,11 @@ def _percentiles(result: Result, query: str) -> Panel:
         else None,
         note="So many of the users got at most so many points, awards less deductions.",
         empty="No points moved in these days, by neither rules: choose more days.",
-        query=query,
     )
 
 
-def _levels(parts: Parts, result: Result, query: str) -> Panel:
-    names = level_names(parts.levels)
+def _levels(levels: Sequence[Level], result: Result) -> Panel:
+    names = level_names(levels)
     found = [each for each in result.levels if each.level_id in names and (each.level_id or each.live or each.draft)]
     return Panel(
         "levels",
@@ -147,15 +145,14 @@ def _levels(parts: Parts, result: Result, query: str) -> Panel:
             "Users on each level, by the live rules and by the draft.",
             is_sideways=True,
         )
-        if parts.levels and len(found) <= LABELS_MAX
+        if levels and len(found) <= LABELS_MAX
         else None,
         empty="This points system has no levels.",
-        query=query,
         is_table=True,
     )
 
 
-def _by_trigger(names: Names, result: Result, query: str) -> Panel:
+def _by_trigger(names: Names, result: Result) -> Panel:
     ordered = sorted(result.triggers, key=lambda each: -max(abs(each.live), abs(each.draft), abs(each.paid)))
     return Panel(
         "triggers",
@@ -166,20 +163,18 @@ def _by_trigger(names: Names, result: Result, query: str) -> Panel:
             for each in ordered
         ],
         empty="No points moved in these days.",
-        query=query,
         is_wide=True,
         is_table=True,
     )
 
 
-def _users(key: str, title: str, users: Sequence[UserDifference], count: int, query: str) -> Panel:
+def _users(key: str, title: str, users: Sequence[UserDifference], count: int) -> Panel:
     return Panel(
         key,
         f"{title} ({count:,} in all)",
         ["User", "Live", "Draft", "Difference"],
         [[each.external_id, each.live, each.draft, each.difference] for each in users],
         empty="Nobody.",
-        query=query,
         links=[reverse("admin:users_enduser_change", args=(each.id,)) for each in users],
         is_table=True,
     )

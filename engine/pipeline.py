@@ -31,6 +31,7 @@ from points.rules import Balance
 from streaks import store as streaks_store
 from streaks.rules import Streak
 from users import store as users_store
+from users.rules import new_user
 
 Clock = Callable[[], datetime]
 
@@ -76,7 +77,7 @@ def preview(inputs: Sequence[IdentifyInput | OpeningInput | AdjustInput], *, clo
 
 def _unknown(external_id: str, now: datetime) -> UserState:
     """Return the state of a user of whom nothing is stored, as the lock would make it."""
-    return UserState(users_store.new_user(new_id_text(), external_id, now), known=False)
+    return UserState(new_user(new_id_text(), external_id, now), known=False)
 
 
 def _lock(cursor: CursorWrapper, inputs: Sequence[Input], now: datetime, ms_max: int | None) -> frozenset[str]:

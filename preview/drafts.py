@@ -1,6 +1,7 @@
 """Drafts: a points system's rules with changes that are not live, compiled as the live ones are."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -34,6 +35,13 @@ ON_ITS_DAYS: Final = "days"
 EVERY_DAY: Final = "always"
 BOOST_CHOICES: Final = {OFF: "Off", ON_ITS_DAYS: "On its days", EVERY_DAY: "On every day"}
 """Whether a boost takes part in a draft."""
+
+EVERY_FIELDS: Final[dict[str, str]] = {
+    TriggerType.METRIC: "metric_threshold",
+    TriggerType.STREAK: "streak_length",
+    TriggerType.TIME: "time_interval",
+}
+"""Where triggers of a type have the number of which each multiple fires, or the interval."""
 
 LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -136,11 +144,8 @@ def read_parts(system: PointsSystem) -> Parts:
 
 def every_of(trigger: PointsTrigger) -> int | None:
     """Return the number of which each multiple fires, or the interval; None where there is no such number."""
-    return {
-        TriggerType.METRIC: trigger.metric_threshold,
-        TriggerType.STREAK: trigger.streak_length,
-        TriggerType.TIME: trigger.time_interval,
-    }.get(TriggerType(trigger.type))
+    field_name = EVERY_FIELDS.get(trigger.type)
+    return None if field_name is None else getattr(trigger, field_name)
 
 
 def live_draft(parts: Parts) -> Draft:
@@ -269,16 +274,10 @@ def _drafted_triggers(parts: Parts, draft: Draft) -> list[PointsTrigger]:
 def _drafted_trigger(trigger: PointsTrigger, tried: TriggerDraft) -> PointsTrigger:
     if (tried.points, tried.every) == (trigger.points, every_of(trigger)):
         return trigger
-    changed = PointsTrigger(**{each.attname: getattr(trigger, each.attname) for each in trigger._meta.concrete_fields})
-    changed._prefetched_objects_cache = trigger._prefetched_objects_cache  # type: ignore[attr-defined]
+    changed = copy(trigger)
     changed.points = tried.points
-    # A draft has no number where its type has none.
-    if trigger.type == TriggerType.METRIC:
-        changed.metric_threshold = tried.every
-    elif trigger.type == TriggerType.STREAK:
-        changed.streak_length = tried.every
-    elif trigger.type == TriggerType.TIME:
-        changed.time_interval = tried.every
+    if trigger.type in EVERY_FIELDS:
+        setattr(changed, EVERY_FIELDS[trigger.type], tried.every)
     return changed
 
 
@@ -301,9 +300,8 @@ def _drafted_boosts(parts: Parts, draft: Draft) -> list[BoostRule]:
         applied = replace(rule.applied, multiplier=tried.multiplier)
         if tried.takes_part == EVERY_DAY:
             applied = replace(applied, start=date.min, end=None)
-            rule = replace(rule, activated=LONG_AGO, finished=None)
-        elif boost.status == BoostStatus.INACTIVE:
-            # It never was activated: as if it had been in time.
+        if tried.takes_part == EVERY_DAY or boost.status == BoostStatus.INACTIVE:
+            # One that never was activated counts as if it had been in time.
             rule = replace(rule, activated=LONG_AGO, finished=None)
         counted.append(replace(rule, applied=applied))
     return counted

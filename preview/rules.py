@@ -20,7 +20,7 @@ from levels.rules import level_for
 from metrics.rules import MetricRule, Total
 from points.rules import Balance, Firing, TriggerRule, pay
 from streaks.rules import Frequency, StreakRule, next_period
-from users.rules import User, UserChanges, local_date, matches
+from users.rules import UserChanges, local_date, matches, new_user
 
 DAYS_A_WEEK: Final = 7
 _STREAK_METRIC: Final = MetricRule(id="preview-streak", key="preview-streak", name="Streak")
@@ -115,21 +115,7 @@ def as_given(achievement: AchievementRule) -> AchievementRule:
 
 def made_up(external_id: str, at: datetime, rules: Rules) -> UserState:
     """Return the state of a user who is not known yet and did nothing that the rules look at."""
-    user = User(
-        id=NO_ID,
-        external_id=external_id,
-        name=None,
-        email=None,
-        tz=None,
-        attributes={},
-        device_tokens=None,
-        subscribe_to_emails=True,
-        sign_up_date=None,
-        control=False,
-        created=at,
-        updated=at,
-    )
-    return UserState(user, known=False, totals=nothing_yet(rules))
+    return UserState(new_user(NO_ID, external_id, at), known=False, totals=nothing_yet(rules))
 
 
 def nothing_yet(rules: Rules) -> dict[str, dict[str, Total]]:

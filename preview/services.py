@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from points.models import PointsSystem
-from preview.drafts import Draft, differences, encode_draft, read_parts
+from preview.drafts import Draft, Parts, differences, encode_draft
 from preview.models import KEPT_MAX, OPEN, Backtest, BacktestStatus
 
 DAYS_CHOICES: Final = (7, 30, 90)
@@ -16,7 +16,7 @@ DAYS_CHOICES: Final = (7, 30, 90)
 
 
 @transaction.atomic
-def start_backtest(*, system: PointsSystem, draft: Draft, query: str, days: int, operator: str) -> Backtest:
+def start_backtest(*, parts: Parts, draft: Draft, query: str, days: int, operator: str) -> Backtest:
     """Let a worker play the draft over the last days, the day that they began with from its midnight in UTC.
 
     Raises ValidationError for another number of days than DAYS_CHOICES.
@@ -25,17 +25,17 @@ def start_backtest(*, system: PointsSystem, draft: Draft, query: str, days: int,
         raise ValidationError({"days": f"must be one of {', '.join(map(str, DAYS_CHOICES))}."})
     now = timezone.now()
     backtest = Backtest(
-        system=system,
+        system=parts.system,
         operator=operator,
         draft=encode_draft(draft),
         query=query,
-        changes=differences(read_parts(system), draft),
+        changes=differences(parts, draft),
         days=days,
         start=start_of(now, days),
         created=now,
     )
     backtest.save(force_insert=True)
-    _forget_old(system)
+    _forget_old(parts.system)
     return backtest
 
 

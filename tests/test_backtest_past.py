@@ -53,7 +53,7 @@ def study(
 def played(system: PointsSystem) -> Backtest:
     """Run a backtest in which the draft is the live rules."""
     parts = read_parts(system)
-    backtest = start_backtest(system=system, draft=live_draft(parts), query="", days=DAYS, operator="olivia")
+    backtest = start_backtest(parts=parts, draft=live_draft(parts), query="", days=DAYS, operator="olivia")
     work_on_backtests()
     backtest.refresh_from_db()
     assert backtest.status == BacktestStatus.DONE, backtest.result

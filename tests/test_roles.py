@@ -53,7 +53,8 @@ def rows(game: Game, api: Api) -> dict[str, Any]:
     delivery = Delivery.objects.create(
         endpoint=endpoint, message=message, type="points.changed", status="failed", created=timezone.now()
     )
-    start_backtest(system=game.energy, draft=live_draft(read_parts(game.energy)), query="", days=7, operator="olivia")
+    parts = read_parts(game.energy)
+    start_backtest(parts=parts, draft=live_draft(parts), query="", days=7, operator="olivia")
     queued = QueuedEvent.objects.create(
         shard=0, external_id="bob", metric_key="lessons", event="{}", accepted=timezone.now(), status="failed"
     )

@@ -52,6 +52,24 @@ class User(Struct, frozen=True, gc=False):
     updated: datetime
 
 
+def new_user(id_: str, external_id: str, created: datetime) -> User:
+    """Return a user of whom nothing but the external id is known."""
+    return User(
+        id=id_,
+        external_id=external_id,
+        name=None,
+        email=None,
+        tz=None,
+        attributes={},
+        device_tokens=None,
+        subscribe_to_emails=True,
+        sign_up_date=None,
+        control=False,
+        created=created,
+        updated=created,
+    )
+
+
 def apply_changes(user: User, changes: UserChanges, known_attributes: Collection[str], at: datetime) -> User:
     """Return `user` after `changes`; the same object where nothing changed.
 

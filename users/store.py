@@ -1,6 +1,5 @@
 """Users on the hot path: SQL for many at once, composed by the pipeline."""
 
-from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -58,24 +57,6 @@ _decoder = msgspec.json.Decoder(list[User])
 def decode_users(rows: str) -> list[User]:
     """Return the users of LOAD's rows, a JSON array."""
     return _decoder.decode(rows)
-
-
-def new_user(id_: str, external_id: str, created: datetime) -> User:
-    """Return the user that LOCK adds."""
-    return User(
-        id=id_,
-        external_id=external_id,
-        name=None,
-        email=None,
-        tz=None,
-        attributes={},
-        device_tokens=None,
-        subscribe_to_emails=True,
-        sign_up_date=None,
-        control=False,
-        created=created,
-        updated=created,
-    )
 
 
 def load_attribute_keys() -> dict[str, frozenset[str]]:
