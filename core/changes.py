@@ -119,11 +119,13 @@ def parts_of(model: type[Model]) -> list[type[Model]]:
     ]
 
 
-def history_of_row(row: Model, *, before: int | None = None) -> Page:
-    """Return the entries of one row that are older than the number `before`."""
+def history_of_row(row: Model, *, before: int | None = None, after: int | None = None) -> Page:
+    """Return the entries of one row that are older than the number `before`, and newer than the number `after`."""
     model = type(row)
     sources = [_records(model).filter(id=row.pk)]
     sources += [_records(each).filter(**{f"{recording_of(each).part_of}_id": row.pk}) for each in parts_of(model)]
+    if after is not None:
+        sources = [records.filter(history_id__gt=after) for records in sources]
     return read_page(sources, before=before)
 
 
