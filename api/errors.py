@@ -22,7 +22,10 @@ STATUS_OF_REASON: Final = {
     RefusalReason.NOT_FOUND: 404,
     RefusalReason.INVALID: 422,
     RefusalReason.OUT_OF_POINTS: 422,
+    RefusalReason.IDEMPOTENCY_KEY_REUSED: 422,
 }
+CODED_REASONS: Final = (RefusalReason.OUT_OF_POINTS, RefusalReason.IDEMPOTENCY_KEY_REUSED)
+"""The reasons that the answer tells by a code beside the sentence."""
 
 
 class ApiError(Exception):
@@ -59,7 +62,7 @@ def too_large(bytes_max: int) -> ApiError:
 
 def rejection(rejected: Rejected) -> ApiError:
     """Return the error for what the rules refused."""
-    code = rejected.reason.value if rejected.reason == RefusalReason.OUT_OF_POINTS else None
+    code = rejected.reason.value if rejected.reason in CODED_REASONS else None
     return ApiError(STATUS_OF_REASON[rejected.reason], rejected.message, code=code)
 
 

@@ -16,7 +16,13 @@ _COMPONENTS: Final[dict[str, Any]] = {
         "required": ["error"],
         "properties": {
             "error": {"type": "string", "description": "What is wrong and what is allowed, in one sentence."},
-            "code": {"type": "string", "description": "`out_of_points` where a trigger blocked the event."},
+            "code": {
+                "type": "string",
+                "description": (
+                    "`out_of_points` if a trigger blocked the event; `idempotency_key_reused` if the key was used for "
+                    "another event."
+                ),
+            },
         },
     },
     "Issue": {

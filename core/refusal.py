@@ -10,6 +10,7 @@ class RefusalReason(StrEnum):
     NOT_FOUND = "not_found"
     INVALID = "invalid"
     OUT_OF_POINTS = "out_of_points"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
 
 
 class Refusal(Exception):  # noqa: N818 - not a fault of the program, but an answer

@@ -25,7 +25,18 @@ from engine.inputs import (
 from engine.outcomes import Accepted, AwardRecord, CompletedBefore, EventRecord, Outcome, Rejected, Replayed
 from engine.rules import Rules
 from levels.rules import LevelChange, change_of
-from metrics.rules import NO_FILTER, OPENING, MetricRule, Total, add_value, matching_filters, next_instant
+from metrics.rules import (
+    NO_FILTER,
+    OPENING,
+    KeyedEvent,
+    MetricRule,
+    Total,
+    add_value,
+    differences,
+    fingerprint_of,
+    matching_filters,
+    next_instant,
+)
 from points.rules import Balance, Firing, TriggerRule, adjust, fired_by_metric, pay
 from streaks.rules import Streak, after_expiry, after_move, count_event, is_extended, is_lost
 from users.rules import User, apply_changes, check_attribute_keys, local_date, matches
@@ -35,7 +46,7 @@ class UserState(Struct, frozen=True, gc=False):
     """All that the rules know of a user.
 
     `totals` has, by metric id and event filter, every total of the metrics that the inputs are of; `balances` is by
-    system id; `events` are the ids of stored events by metric id and idempotency key; `openings` the ids of the metrics
+    system id; `events` are stored events by metric id and idempotency key; `openings` the ids of the metrics
     with an opening balance; `completions` are by achievement id; `boosts` are this user's alone; `key_ids` are those of
     this user's application keys that the inputs came with and that are valid; `computed` are the totals (metric id,
     filter) that are stored nowhere yet. `known` is false for a user of whom no input was accepted yet.
@@ -45,7 +56,7 @@ class UserState(Struct, frozen=True, gc=False):
     known: bool
     totals: Mapping[str, Mapping[str, Total]] = field(default_factory=dict)
     balances: Mapping[str, Balance] = field(default_factory=dict)
-    events: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    events: Mapping[tuple[str, str], KeyedEvent] = field(default_factory=dict)
     openings: frozenset[str] = frozenset()
     streak: Streak = Streak()
     completions: Mapping[str, Completion] = field(default_factory=dict)
@@ -117,7 +128,8 @@ def _decide_event(
     before = state.totals.get(metric.id, {})
     key = given.idempotency_key
     if key is not None and (stored := state.events.get((metric.id, key))):
-        return state, Replayed(stored, metric, before[NO_FILTER].total, _running_streak(state, state.user, at), key)
+        _check_same(stored, given)
+        return state, Replayed(stored.id, metric, before[NO_FILTER].total, _running_streak(state, state.user, at), key)
 
     at = next_instant(_not_overtaken(state, at), before.get(NO_FILTER))
     user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
@@ -129,7 +141,8 @@ def _decide_event(
     circumstances = Circumstances(totals, streak.length, user.attributes, given.attributes)
     completed = completed_by(rules.achievements_seen_by(metric.id), state.completions, circumstances)
 
-    event = EventRecord(new_id(), metric, given.value, at, after[NO_FILTER].total, given.attributes, key)
+    fingerprint = None if key is None else fingerprint_of(given.attributes)
+    event = EventRecord(new_id(), metric, given.value, at, after[NO_FILTER].total, given.attributes, key, fingerprint)
     extended = is_extended(running, streak)
     firings = (
         *_creation_firings(rules, state, user),
@@ -139,8 +152,25 @@ def _decide_event(
     )
     outcome = Accepted(user, at, streak, event, extended=extended)
     new_state, outcome = _settle(rules, state, outcome, completed, firings, new_id)
-    events = state.events if key is None else {**state.events, (metric.id, key): event.id}
-    return replace(new_state, totals=totals, events=events), outcome
+    return replace(new_state, totals=totals, events=_with_event(state, event)), outcome
+
+
+def _with_event(state: UserState, event: EventRecord) -> Mapping[tuple[str, str], KeyedEvent]:
+    """Return the user's events by key with this one, if it has a key."""
+    key = event.idempotency_key
+    if key is None:
+        return state.events
+    keyed = KeyedEvent(event.id, event.value, event.attributes, event.fingerprint)
+    return {**state.events, (event.metric.id, key): keyed}
+
+
+def _check_same(stored: KeyedEvent, given: EventInput) -> None:
+    """Refuse an event under the key of another one: taken for a replay, it would be lost without a word."""
+    if differing := differences(stored, given.value, given.attributes):
+        how = " and ".join(differing)
+        raise Refusal(
+            RefusalReason.IDEMPOTENCY_KEY_REUSED, f"The idempotency key was used for another event before: {how}."
+        )
 
 
 def _decide_identify(

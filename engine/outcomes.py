@@ -25,6 +25,7 @@ class EventRecord(Struct, frozen=True, gc=False):
     total: Decimal
     attributes: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
+    fingerprint: int | None = None
     kind: str = REPORTED
 
 

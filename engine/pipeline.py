@@ -25,7 +25,7 @@ from engine.rule_book import REVISION, RuleBook, cached_rule_book, rule_book_at
 from engine.rules import Rules
 from engine.save import save_statement
 from metrics import store as metrics_store
-from metrics.rules import NO_FILTER, Total, matching_filters
+from metrics.rules import NO_FILTER, KeyedEvent, Total, matching_filters
 from points import store as points_store
 from points.rules import Balance
 from streaks import store as streaks_store
@@ -195,9 +195,10 @@ def _states(
     balances_of: dict[str, dict[str, Balance]] = defaultdict(dict)
     for balance in points_store.decode_balances(balances):
         balances_of[balance.external_id][balance.system_id] = Balance(balance.total, balance.seq)
-    events_of: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
+    events_of: dict[str, dict[tuple[str, str], KeyedEvent]] = defaultdict(dict)
     for event in metrics_store.decode_events(events):
-        events_of[event.external_id][event.metric_id, event.idempotency_key] = event.id
+        keyed = KeyedEvent(event.id, event.value, event.attributes, event.fingerprint)
+        events_of[event.external_id][event.metric_id, event.idempotency_key] = keyed
     openings_of: dict[str, frozenset[str]] = defaultdict(frozenset)
     for opening in metrics_store.decode_openings(openings):
         openings_of[opening.external_id] |= {opening.metric_id}

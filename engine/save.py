@@ -69,6 +69,7 @@ def _event_rows(accepted: Iterable[Accepted]) -> Iterator[Row]:
                 "value": event.value,
                 "attributes": event.attributes,
                 "idempotency_key": event.idempotency_key,
+                "fingerprint": event.fingerprint,
                 "kind": event.kind,
                 "at": event.at,
                 "created": event.at,

@@ -78,6 +78,8 @@ class Event(models.Model):
     value = models.DecimalField(max_digits=24, decimal_places=9)
     attributes = models.JSONField(default=dict, blank=True)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
+    # Of all attributes that were sent with the key: the stored ones can lose those that are removed later.
+    fingerprint = models.BigIntegerField(null=True, blank=True, editable=False)
     kind = models.CharField(max_length=8, choices=EventKind, default=EventKind.EVENT)
     at = models.DateTimeField()
     created = models.DateTimeField()

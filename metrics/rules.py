@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
@@ -38,6 +39,47 @@ class Total(Struct, frozen=True, gc=False):
     total: Decimal = Decimal(0)
     peak: Decimal = Decimal(0)
     at: datetime | None = None
+
+
+class KeyedEvent(Struct, frozen=True, gc=False):
+    """An event that was stored under an idempotency key.
+
+    `attributes` can lack some that were sent, because their definitions were removed since; `fingerprint` is of all of
+    them, and None for an event that was stored before fingerprints were kept.
+    """
+
+    id: str
+    value: Decimal
+    attributes: Mapping[str, str]
+    fingerprint: int | None
+
+
+def fingerprint_of(attributes: Mapping[str, str]) -> int:
+    """Return the fingerprint of an event's attributes: 64 bits, signed, the same in every process and for ever."""
+    digest = blake2b(canonical_filter(attributes).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+def differences(stored: KeyedEvent, value: Decimal, attributes: Mapping[str, str]) -> list[str]:
+    """Return, in words, how an event with the key of a stored one differs from it: nothing if it is sent again.
+
+    An event that was stored before fingerprints were kept differs from none.
+    """
+    if stored.fingerprint is None:
+        return []
+    found = []
+    if value != stored.value:
+        found.append(f"its value was {_plain(stored.value)}, not {_plain(value)}")
+    if fingerprint_of(attributes) != stored.fingerprint:
+        keys = sorted(attributes.keys() | stored.attributes.keys())
+        named = ", ".join(key for key in keys if attributes.get(key) != stored.attributes.get(key))
+        found.append(f"it had other event attributes ({named})" if named else "it had other event attributes")
+    return found
+
+
+def _plain(value: Decimal) -> str:
+    """Return the number as people write it: 5 and 0.1, not 5.000000000."""
+    return f"{value.normalize(EXACT):f}"
 
 
 def quantize(value: Decimal) -> Decimal:

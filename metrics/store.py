@@ -17,11 +17,11 @@ from users.models import EndUser
 # LIMIT keeps the planner from turning this into a join, for which it would read all keys of a user: it does not know
 # how few events have any one key.
 LOAD_EVENTS_BY_KEY: Final = """
-SELECT n.external_id, e.metric_id, e.idempotency_key, e.id
+SELECT n.external_id, e.metric_id, e.idempotency_key, e.id, e.value, e.attributes, e.fingerprint
 FROM json_to_recordset(%s) AS n(external_id text, metric_id uuid, idempotency_key text)
 JOIN known k ON k.external_id = n.external_id
 CROSS JOIN LATERAL (
-    SELECT id, metric_id, idempotency_key FROM metrics_event
+    SELECT id, metric_id, idempotency_key, value, attributes, fingerprint FROM metrics_event
     WHERE user_id = k.id AND metric_id = n.metric_id AND idempotency_key = n.idempotency_key
     LIMIT 1
 ) AS e
@@ -69,11 +69,12 @@ FROM missing n CROSS JOIN LATERAL (
 """
 
 INSERT_EVENTS: Final = """
-INSERT INTO metrics_event (id, user_id, metric_id, value, attributes, idempotency_key, kind, at, created)
-SELECT n.id, n.user_id, n.metric_id, n.value, n.attributes, n.idempotency_key, n.kind, n.at, n.created
+INSERT INTO metrics_event (
+    id, user_id, metric_id, value, attributes, idempotency_key, fingerprint, kind, at, created)
+SELECT n.id, n.user_id, n.metric_id, n.value, n.attributes, n.idempotency_key, n.fingerprint, n.kind, n.at, n.created
 FROM json_to_recordset(%s) AS n(
-    id uuid, user_id uuid, metric_id uuid, value numeric, attributes jsonb, idempotency_key text, kind text,
-    at timestamptz, created timestamptz)
+    id uuid, user_id uuid, metric_id uuid, value numeric, attributes jsonb, idempotency_key text, fingerprint bigint,
+    kind text, at timestamptz, created timestamptz)
 """
 
 SAVE_TOTALS: Final = """
@@ -110,6 +111,9 @@ class StoredEventRow(msgspec.Struct, frozen=True):
     metric_id: str
     idempotency_key: str
     id: str
+    value: Decimal
+    attributes: dict[str, str]
+    fingerprint: int | None
 
 
 class TotalRow(msgspec.Struct, frozen=True):

@@ -171,7 +171,8 @@ class World:
         known = self.players.get(name)
         for each in known.events if known and key is not None else []:
             if (each.metric, each.key) == (metric, key):
-                return Answer("replayed", length=self.length_now(name, at))
+                same = (each.value, each.tags) == (value, tags)
+                return Answer("replayed", length=self.length_now(name, at)) if same else Answer("rejected")
         try:
             return self._event(name, at, Happening(metric, value, tags, key), changes or {}, zone)
         except Refused:

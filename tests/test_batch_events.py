@@ -189,6 +189,19 @@ def test_an_event_that_a_rule_rejects_is_kept_with_the_reason_and_not_tried_agai
     assert queue.retry(events=QueuedEvent.objects.all()) == 0
 
 
+def test_an_event_with_the_key_of_another_one_is_kept_with_what_differs(api: Api, game: Game) -> None:
+    api.event("alice", 2, key="one")
+    send(api, item("alice", 2, idempotencyKey="one"), item("alice", 5, idempotencyKey="one"))
+    work_all()
+
+    rejected = QueuedEvent.objects.get()
+    assert (rejected.status, rejected.reason) == (
+        "rejected",
+        "The idempotency key was used for another event before: its value was 2, not 5.",
+    )
+    assert api.get("/v1/users/alice/metrics/lessons").json()["current"] == 2
+
+
 def test_rejected_events_are_forgotten_after_30_days(api: Api, game: Game) -> None:
     with time_machine.travel(NOON, tick=False):
         send(api, item({"id": "alice", "subscribeToEmails": True}))

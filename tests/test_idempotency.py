@@ -1,15 +1,20 @@
 """Of all events of a user and metric with one idempotency key, exactly one counts."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from access.services import create_api_key
-from core.services import archive
+from core.services import archive, create_checked
+from engine.inputs import EventInput
+from engine.outcomes import Accepted, Rejected, Replayed
+from engine.pipeline import process
 from metrics.models import Event, MetricTotal
 from points.models import PointsAward, PointsBalance
 from tests.conftest import Api, Game
-from users.models import EndUser
+from users.models import Attribute, EndUser
+from users.rules import UserChanges
 
 PRODUCT_DATA = (EndUser, Event, MetricTotal, PointsAward, PointsBalance)
 
@@ -54,26 +59,88 @@ def test_a_replay_answers_with_the_total_of_now(api: Api, game: Game) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "value", "attributes"),
+    "user",
     [
-        pytest.param({"name": "Alicia", "tz": "Asia/Tokyo", "attributes": {"plan": "pro"}}, 1, {}, id="other fields"),
-        pytest.param({"subscribeToEmails": False}, 1, {}, id="unsubscribes"),
-        pytest.param({"attributes": {"pln": "pro"}}, 1, {}, id="unknown user attribute"),
-        pytest.param({}, 1, {"ctgry": "math"}, id="unknown event attribute"),
-        pytest.param({}, 500, {"category": "art"}, id="other value and attributes"),
+        pytest.param({"name": "Alicia", "tz": "Asia/Tokyo", "attributes": {"plan": "pro"}}, id="other fields"),
+        pytest.param({"subscribeToEmails": False}, id="unsubscribes"),
+        pytest.param({"attributes": {"pln": "pro"}}, id="unknown user attribute"),
     ],
 )
-def test_a_replay_changes_nothing_whatever_its_body(
-    api: Api, game: Game, user: dict[str, Any], value: int, attributes: dict[str, str]
-) -> None:
+def test_a_replay_changes_nothing_whatever_it_says_of_the_user(api: Api, game: Game, user: dict[str, Any]) -> None:
     game.trigger(points=10)
-    game.trigger(points=10, user_filters=[(game.plan, "pro")], event_filters=[(game.category, "art")])
+    game.trigger(points=10, user_filters=[(game.plan, "pro")])
     first = api.event({"id": "alice", "name": "Alice", "email": "alice@example.com"}, key="one").json()
     before = contents()
-    replay = api.event({"id": "alice"} | user, value, key="one", **attributes)
+    replay = api.event({"id": "alice"} | user, key="one")
     assert replay.status_code == 202
     assert (replay.json()["eventId"], replay.json()["total"]) == (first["eventId"], 1)
     assert contents() == before
+
+
+@pytest.mark.parametrize(
+    ("value", "attributes", "difference"),
+    [
+        (500, {"category": "math"}, "its value was 2.5, not 500"),
+        (2.5, {"category": "art"}, "it had other event attributes (category)"),
+        (2.5, {}, "it had other event attributes (category)"),
+        (2.5, {"category": "math", "ctgry": "math"}, "it had other event attributes (ctgry)"),
+        (0, {"category": "art"}, "its value was 2.5, not 0 and it had other event attributes (category)"),
+    ],
+)
+def test_a_key_of_another_event_is_refused_with_what_differs(
+    api: Api, game: Game, value: float, attributes: dict[str, str], difference: str
+) -> None:
+    game.trigger(points=10)
+    api.event("alice", 2.5, key="one", category="math")
+    before = contents()
+    answer = api.event({"id": "alice", "name": "Alicia"}, value, key="one", **attributes)
+    assert answer.status_code == 422
+    assert answer.json() == {
+        "error": f"The idempotency key was used for another event before: {difference}.",
+        "code": "idempotency_key_reused",
+    }
+    assert contents() == before
+    assert api.event("alice", 2.5, key="one", category="math").status_code == 202
+
+
+def test_the_same_number_and_attributes_written_otherwise_are_a_replay(api: Api, game: Game) -> None:
+    create_checked(Attribute, name="Source", key="source", type="event")
+    path, headers = "/v1/metrics/lessons/event", {"Idempotency-Key": "one"}
+    first = '{"user": {"id": "alice"}, "value": 50, "attributes": {"category": "math", "source": "app"}}'
+    again = '{"value": 5.0e1, "attributes": {"source": "app", "category": "math"}, "user": {"id": "alice"}}'
+    assert api.send("POST", path, first, **headers).status_code == 201
+    assert api.send("POST", path, again, **headers).status_code == 202
+
+
+@pytest.mark.parametrize("value", ["0", "-0", "0.0000000001"])
+def test_a_value_that_is_stored_as_nothing_is_a_replay_of_nothing(api: Api, game: Game, value: str) -> None:
+    for text, status in (("-0.0", 201), (value, 202)):
+        body = f'{{"user": {{"id": "alice"}}, "value": {text}}}'
+        sent = api.send("POST", "/v1/metrics/lessons/event", body, **{"Idempotency-Key": "one"})
+        assert sent.status_code == status
+
+
+def test_an_event_whose_attributes_were_removed_since_is_known_by_what_was_sent(api: Api, game: Game) -> None:
+    api.event("alice", key="one", category="math")
+    Event.objects.update(attributes={})
+    assert api.event("alice", key="one", category="math").status_code == 202
+    other = api.event("alice", key="one")
+    assert other.json()["error"] == (
+        "The idempotency key was used for another event before: it had other event attributes."
+    )
+
+
+def test_an_event_stored_before_there_were_fingerprints_is_replayed_whatever_comes(api: Api, game: Game) -> None:
+    api.event("alice", key="one", category="math")
+    Event.objects.update(fingerprint=None)
+    assert api.event("alice", 500, key="one").status_code == 202
+    assert Event.objects.count() == 1
+
+
+def test_of_two_different_events_with_one_key_at_once_the_second_is_refused(game: Game) -> None:
+    events = [EventInput(UserChanges("alice"), "lessons", Decimal(value), idempotency_key="one") for value in (1, 2, 1)]
+    outcomes = process(events).outcomes
+    assert [type(each) for each in outcomes] == [Accepted, Rejected, Replayed]
 
 
 def test_a_replay_is_not_blocked_by_a_lack_of_points(api: Api, game: Game) -> None:
