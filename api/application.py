@@ -1,6 +1,7 @@
 """The Application API but for events: users, their metrics and points."""
 
 from collections import defaultdict
+from typing import NotRequired
 from uuid import UUID
 
 from django.utils import timezone
@@ -13,13 +14,14 @@ from achievements.models import AchievementStatus
 from achievements.render import UserAchievementJson, render_achievement, with_achieved_at
 from achievements.store import read_completions, shown_achievements
 from api.authentication import caller
-from api.bodies import read_body, user_changes
+from api.bodies import read_forgiving, user_changes
 from api.errors import invalid, rejection
 from api.lookups import find_metric, find_system, find_user
 from api.openapi import body_of, errors, json_of, whole_number_parameter
 from api.parameters import whole_number
 from api.scope import check_user
 from boosts.store import read_phases
+from core.warnings import FieldWarning, with_warnings
 from engine.coalescing import process_one
 from engine.inputs import IdentifyInput
 from engine.outcomes import Accepted, Rejected
@@ -42,6 +44,12 @@ from users.rules import UserChanges
 from users.store import user_of
 
 
+class ChangedUserJson(UserJson):
+    """A user as a call left them."""
+
+    warnings: NotRequired[list[FieldWarning]]
+
+
 class UsersView(APIView):
     """All users."""
 
@@ -49,13 +57,14 @@ class UsersView(APIView):
         operation_id="users_create",
         summary="Identify a user",
         request=body_of(IdentifiedUser),
-        responses={201: json_of(UserJson), **errors(400, 401, 422)},
+        responses={201: json_of(ChangedUserJson), **errors(400, 401, 422)},
     )
     def post(self, request: Request) -> Response:
         """Make a user known, or change one who is; only the fields given change."""
-        body = read_body(request._request, IdentifiedUser)
+        body, warnings = read_forgiving(request._request.body, IdentifiedUser)
         check_user(caller(request).key, body.id)
-        return Response(_identify(request, user_changes(body.id, body)), status=201)
+        json = _identify(request, user_changes(body.id, body))
+        return Response(with_warnings(json, warnings), status=201)
 
 
 class UserView(APIView):
@@ -72,23 +81,25 @@ class UserView(APIView):
         operation_id="users_identify",
         summary="Identify a user by id",
         request=body_of(UserFields),
-        responses={200: json_of(UserJson), **errors(400, 401, 422)},
+        responses={200: json_of(ChangedUserJson), **errors(400, 401, 422)},
     )
     def put(self, request: Request, user_id: str) -> Response:
         """Make a user known, or change one who is; only the fields given change."""
-        fields = read_body(request._request, UserFields)
-        return Response(_identify(request, user_changes(_checked(user_id), fields)))
+        fields, warnings = read_forgiving(request._request.body, UserFields)
+        json = _identify(request, user_changes(_checked(user_id), fields))
+        return Response(with_warnings(json, warnings))
 
     @extend_schema(
         operation_id="users_update",
         summary="Update a user",
         request=body_of(UserFields),
-        responses={200: json_of(UserJson), **errors(400, 401, 404, 422)},
+        responses={200: json_of(ChangedUserJson), **errors(400, 401, 404, 422)},
     )
     def patch(self, request: Request, user_id: str) -> Response:
         """Change a user who is known; only the fields given change."""
-        fields = read_body(request._request, UserFields)
-        return Response(_identify(request, user_changes(_checked(user_id), fields), must_exist=True))
+        fields, warnings = read_forgiving(request._request.body, UserFields)
+        json = _identify(request, user_changes(_checked(user_id), fields), must_exist=True)
+        return Response(with_warnings(json, warnings))
 
 
 class UserMetricsView(APIView):

@@ -3,15 +3,18 @@
 from collections.abc import Hashable, Iterator
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 
 import msgspec
 from django.http import HttpRequest
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw
 
 from api.errors import ApiError, invalid, too_large
+from api.unknown_fields import UnknownField, hints, refuse, split_off, warn
 from core.describe import describe
+from core.fields import Fields
 from core.refusal import Refusal
+from core.warnings import Warnings
 from metrics.rules import VALUE_LIMIT, quantize
 from users.fields import AttributeValue, IdentifiedUser, UserFields, changes_of
 from users.rules import UserChanges
@@ -19,16 +22,20 @@ from users.rules import UserChanges
 Body = TypeVar("Body")
 
 
-class EventBody(Struct, rename="camel", frozen=True):
+class EventBody(Fields, frozen=True):
     """An event: who did how much of the metric, with the event's own attributes."""
+
+    called: ClassVar = "an event"
 
     user: IdentifiedUser
     value: Annotated[Raw, Meta(extra_json_schema={"type": "number", "description": "Kept exactly, to 9 places."})]
     attributes: dict[str, AttributeValue] | None = None
 
 
-class BatchedEvent(Struct, rename="camel", frozen=True):
+class BatchedEvent(Fields, frozen=True):
     """One event of a batch: as an event on its own, with its metric and idempotency key inside."""
+
+    called: ClassVar = "an event of a batch"
 
     key: Annotated[str, Meta(min_length=1, max_length=255, description="The key of the metric.")]
     user: IdentifiedUser
@@ -43,8 +50,10 @@ class BatchedEvent(Struct, rename="camel", frozen=True):
     ) = None
 
 
-class CompletionBody(Struct, rename="camel", frozen=True):
+class CompletionBody(Fields, frozen=True):
     """Who completed the achievement."""
+
+    called: ClassVar = "a completion"
 
     user: IdentifiedUser
 
@@ -59,18 +68,27 @@ def read_body(request: HttpRequest, type_: type[Body], *, size_max: int | None =
 
     `size_max` takes the place of the limit that holds for all other bodies.
     """
-    return read_raw(request.body if size_max is None else _read_up_to(request, size_max), type_)
+    raw = request.body if size_max is None else _read_up_to(request, size_max)
+    _check_utf_8(raw)
+    return read_part(raw, type_)
 
 
-def read_raw(raw: bytes, type_: type[Body]) -> Body:
-    """Return a JSON body as `type_`. Raises ApiError as `read_body` does."""
+def read_forgiving(raw: bytes, type_: type[Body]) -> tuple[Body, Warnings]:
+    """Return a JSON body as `type_`, and a warning for each field that it does not know. Raises as `read_body` does."""
+    _check_utf_8(raw)
+    return read_part_forgiving(raw, type_)
+
+
+def _check_utf_8(raw: bytes) -> None:
+    """Raise ApiError where the body is not UTF-8.
+
+    The decoder looks only into the texts that it decodes, not into those of a part that is read later.
+    """
     if not raw.isascii():
-        # The decoder looks only into the texts that it decodes, not into those of a part that is read later.
         try:
             raw.decode()
         except UnicodeDecodeError as error:
             raise _unreadable(error) from error
-    return read_part(raw, type_)
 
 
 def _read_up_to(request: HttpRequest, size_max: int) -> bytes:
@@ -83,14 +101,46 @@ def _read_up_to(request: HttpRequest, size_max: int) -> bytes:
 def read_part(raw: bytes | Raw, type_: type[Body], *, whole: str = "The body") -> Body:
     """Return a body, or a part that errors call `whole`, as `type_`. Raises ApiError as `read_body` does."""
     try:
-        part: Body = _decoder(cast(Hashable, type_)).decode(raw)
+        return _decode(raw, type_, whole)
     except msgspec.ValidationError as error:
-        raise invalid(describe(error, whole=whole)) from error
+        _, unknown = _split_off(raw, type_, whole)
+        raise invalid(refuse(unknown) or describe(error, whole=whole)) from error
+
+
+def read_part_forgiving(raw: bytes | Raw, type_: type[Body], *, whole: str = "The body") -> tuple[Body, Warnings]:
+    """Return a body, or a part, as `type_`, and a warning for each field that it does not know. Raises ApiError.
+
+    Only where something is unusual does the body get a second, slower look.
+    """
+    try:
+        return _decode(raw, type_, whole), ()
+    except msgspec.ValidationError:
+        known, unknown = _split_off(raw, type_, whole)
+    try:
+        return _decode(known, type_, whole), warn(unknown)
+    except msgspec.ValidationError as error:
+        raise invalid(" ".join([describe(error, whole=whole), *hints(unknown)])) from error
+
+
+def _decode(raw: bytes | Raw, type_: type[Body], whole: str) -> Body:
+    """Return the part. Raises msgspec.ValidationError where it has another form, ApiError where it is unreadable."""
+    try:
+        part: Body = _decoder(cast(Hashable, type_)).decode(raw)
+    except msgspec.ValidationError:
+        raise
     except (msgspec.DecodeError, RecursionError) as error:
         raise _unreadable(error, whole) from error
     if b"\\u0000" in bytes(raw):
         _refuse_nul(msgspec.to_builtins(part, builtin_types=(Raw,)), whole)
     return part
+
+
+def _split_off(raw: bytes | Raw, type_: type[Body], whole: str) -> tuple[bytes | Raw, list[UnknownField]]:
+    """Return the part without unknown fields, and these. Raises ApiError where it is unreadable."""
+    try:
+        return split_off(raw, type_)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _unreadable(error, whole) from error
 
 
 def _unreadable(error: Exception, whole: str = "The body") -> ApiError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -15,8 +15,8 @@ from api.bodies import (
     EventBody,
     check_idempotency_key,
     read_body,
-    read_part,
-    read_raw,
+    read_forgiving,
+    read_part_forgiving,
     read_value,
     user_changes,
 )
@@ -24,6 +24,7 @@ from api.errors import STATUS_OF_REASON, ApiError, invalid, rejection
 from api.http import json_response
 from api.scope import check_user, refuse_application_key
 from core.refusal import Refusal
+from core.warnings import FieldWarning, Warnings, with_warnings
 from engine.coalescing import process_one
 from engine.decide import check_event
 from engine.inputs import EventInput
@@ -42,6 +43,7 @@ class BatchJson(TypedDict):
     """How many events were accepted: all that were sent."""
 
     accepted: int
+    warnings: NotRequired[list[FieldWarning]]
 
 
 def event(request: HttpRequest, key: str) -> HttpResponse:
@@ -49,17 +51,22 @@ def event(request: HttpRequest, key: str) -> HttpResponse:
     if request.method != "POST":
         raise ApiError(405, f'Method "{request.method}" not allowed.')
     api_key = authenticate_event(request.headers.get("X-API-KEY"))
-    given = event_input(api_key, key, request.headers.get("Idempotency-Key"), request.body)
-    json, status = event_answer(process_one(given))
+    given, warnings = event_input(api_key, key, request.headers.get("Idempotency-Key"), request.body)
+    json, status = event_answer(process_one(given), warnings)
     return json_response(json, status=status)
 
 
-def event_input(api_key: KeyRule, metric_key: str, idempotency_key: str | None, content: bytes) -> EventInput:
-    """Return the event that a request says, told by its parts as they came. Raises ApiError."""
-    body = read_raw(content, EventBody)
+def event_input(
+    api_key: KeyRule, metric_key: str, idempotency_key: str | None, content: bytes
+) -> tuple[EventInput, Warnings]:
+    """Return the event that a request says, told by its parts as they came, and what it says in vain.
+
+    Raises ApiError.
+    """
+    body, warnings = read_forgiving(content, EventBody)
     check_user(api_key, body.user.id)
     check_idempotency_key(idempotency_key)
-    return EventInput(
+    given = EventInput(
         user=user_changes(body.user.id, body.user, root="user."),
         metric_key=metric_key,
         value=read_value(body.value),
@@ -67,16 +74,18 @@ def event_input(api_key: KeyRule, metric_key: str, idempotency_key: str | None, 
         idempotency_key=idempotency_key,
         api_key_id=api_key.id,
     )
+    return given, warnings
 
 
-def event_answer(processed: Processed) -> tuple[EventJson, int]:
+def event_answer(processed: Processed, warnings: Warnings) -> tuple[EventJson, int]:
     """Return the answer to an event that was processed alone or with others, and its status. Raises ApiError."""
     outcome = processed.outcomes[0]
     if isinstance(outcome, Rejected):
         raise rejection(outcome)
     if not isinstance(outcome, Accepted | Replayed):
         raise TypeError("An event is accepted, replayed or rejected.")
-    return render_event(outcome, processed.book), 202 if isinstance(outcome, Replayed) else 201
+    json = with_warnings(render_event(outcome, processed.book), warnings)
+    return json, 202 if isinstance(outcome, Replayed) else 201
 
 
 def batch(request: HttpRequest) -> HttpResponse:
@@ -88,17 +97,23 @@ def batch(request: HttpRequest) -> HttpResponse:
     if not 1 <= len(items) <= BATCH_MAX:
         raise invalid(f"The body must have 1 to {BATCH_MAX:,} events.")
     rules = current_rule_book().rules
-    inputs = []
+    inputs: list[EventInput] = []
+    warnings: list[FieldWarning] = []
     for index, item in enumerate(items):
         with _at(index):
-            inputs.append(_batched_input(item, rules))
+            given, of_item = _batched_input(item, rules)
+        inputs.append(given)
+        warnings += [FieldWarning(f"events[{index}].{each.field}", each.message) for each in of_item]
     enqueue(inputs, now=timezone.now())
-    return json_response(BatchJson(accepted=len(inputs)), status=202)
+    return json_response(with_warnings(BatchJson(accepted=len(inputs)), warnings), status=202)
 
 
-def _batched_input(item: Raw, rules: Rules) -> EventInput:
-    """Return the input that an item of a batch says. Raises ApiError or Refusal where the rules could never take it."""
-    body = read_part(item, BatchedEvent, whole="The item")
+def _batched_input(item: Raw, rules: Rules) -> tuple[EventInput, Warnings]:
+    """Return the input that an item of a batch says, and what it says in vain.
+
+    Raises ApiError or Refusal where the rules could never take it.
+    """
+    body, warnings = read_part_forgiving(item, BatchedEvent, whole="The item")
     given = EventInput(
         user=user_changes(body.user.id, body.user, root="user."),
         metric_key=body.key,
@@ -107,7 +122,7 @@ def _batched_input(item: Raw, rules: Rules) -> EventInput:
         idempotency_key=body.idempotency_key,
     )
     check_event(rules, given)
-    return given
+    return given, warnings
 
 
 @contextmanager

@@ -66,8 +66,8 @@ async def _answer(
 ) -> Answer:
     try:
         api_key = await _authenticate(_text(headers, b"x-api-key"))
-        given = event_input(api_key, metric_key, _text(headers, b"idempotency-key"), await read())
-        json, status = event_answer(await coalescer.process_soon(given))
+        given, warnings = event_input(api_key, metric_key, _text(headers, b"idempotency-key"), await read())
+        json, status = event_answer(await coalescer.process_soon(given), warnings)
     except ConnectionResetError:
         raise
     except Exception as error:

@@ -6,9 +6,10 @@ import msgspec
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
-from api.bodies import BatchedEvent, EventBody
+from api.bodies import BatchedEvent, CompletionBody, EventBody
 from api.events import BATCH_MAX, BatchJson
 from engine.render import EventJson
+from users.fields import IdentifiedUser, UserFields
 
 _COMPONENTS: Final[dict[str, Any]] = {
     "Error": {
@@ -44,6 +45,9 @@ _ERRORS: Final = {
     422: "The request is not valid.",
     429: "The key is used too often; `Retry-After` says in how many seconds to try again.",
 }
+_FORGIVING: Final = {each.__name__ for each in (EventBody, BatchedEvent, CompletionBody, IdentifiedUser, UserFields)}
+"""Bodies in which unknown fields are ignored, with a warning."""
+
 _OF_ANY_KEY: Final = (403, 429)
 """What every operation can answer that needs a key."""
 
@@ -51,6 +55,8 @@ _OF_ANY_KEY: Final = (403, 429)
 def schema_of(type_: Any) -> dict[str, Any]:
     """Return the JSON schema of a type, whose named parts become components of the reference."""
     (schema,), components = msgspec.json.schema_components([type_], ref_template="#/components/schemas/{name}")
+    for name in components.keys() & _FORGIVING:
+        components[name].pop("additionalProperties", None)
     _COMPONENTS.update(_with_numbers(components))
     numbered: dict[str, Any] = _with_numbers(schema)
     return numbered

@@ -20,7 +20,7 @@ from achievements.render import (
 from achievements.store import read_completions, shown_achievements
 from analytics.store import completion_counts, user_count
 from api.authentication import caller
-from api.bodies import CompletionBody, read_body, user_changes
+from api.bodies import CompletionBody, read_forgiving, user_changes
 from api.errors import rejection
 from api.lookups import find_system, find_user
 from api.openapi import body_of, errors, json_of, whole_number_parameter
@@ -29,6 +29,7 @@ from api.scope import check_user
 from boosts.render import render_boost
 from boosts.rules import BoostPhase
 from boosts.store import read_boosts, read_boosts_of
+from core.warnings import with_warnings
 from engine.coalescing import process_one
 from engine.inputs import CompleteInput
 from engine.outcomes import Accepted, CompletedBefore, Rejected
@@ -130,7 +131,7 @@ class CompleteView(APIView):
     )
     def post(self, request: Request, key: str) -> Response:
         """Complete an achievement of type `api` for a user; again, and the answer is the first's without points."""
-        body = read_body(request._request, CompletionBody)
+        body, warnings = read_forgiving(request._request.body, CompletionBody)
         check_user(caller(request).key, body.user.id)
         changes = user_changes(body.user.id, body.user, root="user.")
         processed = process_one(CompleteInput(changes, key, api_key_id=caller(request).key.id))
@@ -139,7 +140,7 @@ class CompleteView(APIView):
             raise rejection(outcome)
         if not isinstance(outcome, Accepted | CompletedBefore):
             raise TypeError("A completion is accepted, known or rejected.")
-        return Response(render_completion(outcome, processed.book), status=201)
+        return Response(with_warnings(render_completion(outcome, processed.book), warnings), status=201)
 
 
 class UserAchievementsView(APIView):

@@ -7,6 +7,7 @@ from typing import Any, NotRequired, TypedDict
 from achievements.render import UserAchievementJson, with_achieved_at
 from achievements.rules import Completion
 from core.json import iso_instant, plain_number
+from core.warnings import FieldWarning
 from engine.outcomes import Accepted, AwardRecord, CompletedBefore, Replayed
 from engine.rule_book import RuleBook
 from levels.rules import LevelChange
@@ -15,7 +16,7 @@ from streaks.render import EventStreakJson, render_event_streak
 
 
 class EventJson(TypedDict):
-    """The answer to an event; the last two fields are there only when an idempotency key was sent."""
+    """The answer to an event; the fields of the idempotency key are there only when one was sent."""
 
     eventId: str
     metricId: str
@@ -26,6 +27,7 @@ class EventJson(TypedDict):
     leaderboards: dict[str, Any]
     idempotencyKey: NotRequired[str]
     idempotentReplayed: NotRequired[bool]
+    warnings: NotRequired[list[FieldWarning]]
 
 
 class CompletionJson(TypedDict):
@@ -34,6 +36,7 @@ class CompletionJson(TypedDict):
     completionId: str
     achievement: UserAchievementJson
     points: dict[str, EventPointsJson]
+    warnings: NotRequired[list[FieldWarning]]
 
 
 def render_event(outcome: Accepted | Replayed, book: RuleBook) -> EventJson:

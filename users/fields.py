@@ -3,23 +3,28 @@
 import re
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
+from core.fields import Fields
 from core.json import parse_day
 from core.refusal import Refusal, RefusalReason
 from users import rules
+from users.render import UserJson
 
 ExternalId = Annotated[str, Meta(min_length=1, max_length=255, description="Your own id of the user.")]
 AttributeValue = Annotated[str, Meta(max_length=1000)]
 
 
-class UserFields(Struct, rename="camel", frozen=True):
+class UserFields(Fields, frozen=True):
     """A user's fields: those given change, null clears one."""
+
+    called: ClassVar = "a user"
+    shown_as: ClassVar = UserJson
 
     name: Annotated[str, Meta(max_length=255)] | None | UnsetType = UNSET
     email: Annotated[str, Meta(max_length=254)] | None | UnsetType = UNSET
@@ -34,7 +39,7 @@ class UserFields(Struct, rename="camel", frozen=True):
     attributes: dict[str, AttributeValue | None] | UnsetType = UNSET
 
 
-class IdentifiedUser(UserFields, rename="camel", frozen=True, kw_only=True):
+class IdentifiedUser(UserFields, frozen=True, kw_only=True):
     """A user's id and fields."""
 
     id: ExternalId
