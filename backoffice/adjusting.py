@@ -1,5 +1,6 @@
 """Adjusting a user's points in the admin: a form, what it would do, and taking an adjustment back."""
 
+from hashlib import sha256
 from typing import Any, Final, TypedDict
 from uuid import UUID
 
@@ -7,6 +8,7 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from core.json import encode
 from core.models import ConfigurationStatus, new_id
 from engine.adjustments import Adjusted, preview_adjustment
 from levels.store import level_at, read_levels
@@ -14,8 +16,15 @@ from points.models import REASON_LENGTH_MAX, PointsAward, PointsSystem
 from points.rules import POINTS_LIMIT
 from users.models import EndUser
 
+EFFECT_CHANGED: Final = (
+    "Nothing was moved: the effect is no longer the one that you were shown. This is what it would do now."
+)
 MAY_ADJUST: Final = "points.adjust_points"
 """The permission that adjusting and reversing need."""
+
+
+class EffectChangedError(Exception):
+    """Raised where an adjustment would do something else than the operator was shown."""
 
 
 class _ReasonForm(forms.Form):
@@ -58,8 +67,11 @@ class ReverseForm(_ReasonForm):
     """Asks why an adjustment is taken back."""
 
 
-class Preview(TypedDict):
-    """What an adjustment would do: balances and levels before and after, and what cuts it short, '' for nothing."""
+class Effect(TypedDict):
+    """What an adjustment does: balances and levels before and after, and what cuts it short, '' for nothing.
+
+    `mark` stands for all of it in a form that confirms it: another effect has another mark.
+    """
 
     before: str
     after: str
@@ -67,22 +79,36 @@ class Preview(TypedDict):
     level_before: str
     level_after: str
     cut: str
+    mark: str
 
 
-def preview_of(user: EndUser, system: PointsSystem, points: int) -> Preview:
+def preview_of(user: EndUser, system: PointsSystem, points: int) -> Effect:
     """Return what adjusting would do now. Raises Refusal where nothing would move."""
-    adjusted = preview_adjustment(user=user, system_key=system.key, points=points)
-    before = adjusted.total - adjusted.awarded
+    return effect_of(preview_adjustment(user=user, system_key=system.key, points=points), system)
+
+
+def effect_of(adjusted: Adjusted, system: PointsSystem) -> Effect:
+    """Return what an adjustment does, in words."""
     levels = read_levels(system)
-    names = [str(level_at(levels, total) or "none") if levels else "" for total in (before, adjusted.total)]
+    totals = (adjusted.total_before, adjusted.total)
+    names = [str(level_at(levels, total) or "none") if levels else "" for total in totals]
+    words = (*(f"{total:,}" for total in totals), f"{adjusted.awarded:+,}", *names, cut_of(adjusted, system))
+    before, after, awarded, level_before, level_after, cut = words
     return {
-        "before": f"{before:,}",
-        "after": f"{adjusted.total:,}",
-        "awarded": f"{adjusted.awarded:+,}",
-        "level_before": names[0],
-        "level_after": names[1],
-        "cut": cut_of(adjusted, system),
+        "before": before,
+        "after": after,
+        "awarded": awarded,
+        "level_before": level_before,
+        "level_after": level_after,
+        "cut": cut,
+        "mark": sha256(encode([str(system.id), *words])).hexdigest(),
     }
+
+
+def check_shown(adjusted: Adjusted, *, system: PointsSystem, mark: str) -> None:
+    """Raise EffectChangedError if an adjustment does something else than the effect with this mark."""
+    if effect_of(adjusted, system)["mark"] != mark:
+        raise EffectChangedError
 
 
 def cut_of(adjusted: Adjusted, system: PointsSystem) -> str:

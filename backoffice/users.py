@@ -1,5 +1,6 @@
 """The product's users in the admin: the list, a user's page, their awards explained, and adjusting their points."""
 
+from functools import partial
 from typing import Any, Final
 
 from django.contrib import messages
@@ -19,9 +20,12 @@ from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
 
 from backoffice.adjusting import (
+    EFFECT_CHANGED,
     MAY_ADJUST,
     AdjustForm,
+    EffectChangedError,
     ReverseForm,
+    check_shown,
     given_values,
     preview_of,
     reversal_reason,
@@ -37,7 +41,7 @@ from backoffice.user_search import FOUND_MAX, find_users
 from core.csv import csv_response
 from core.refusal import Refusal
 from engine.adjustments import Adjusted, adjust_points, reversal_problem
-from points.models import AwardCause, PointsAward, PointsSystem
+from points.models import AwardCause, PointsAdjustment, PointsAward, PointsSystem
 from users.models import EndUser
 
 PAGES_MAX: Final = 100
@@ -167,9 +171,7 @@ class EndUserAdmin(StreamedExportMixin, ModelAdmin):
         if request.method == "POST" and form.is_valid():
             system, points, reason = (form.cleaned_data[name] for name in ("system", "points", "reason"))
             try:
-                if "confirmed" in request.POST:
-                    given = {"system_key": system.key, "points": points, "reason": reason, "token": token_of(form)}
-                    made = adjust_points(user=user, operator=request.user.get_username(), **given)
+                if "confirmed" in request.POST and (made := self._move(request, user, system, form, points, context)):
                     return self._made(request, user, system, made)
                 context |= {"preview": preview_of(user, system, points), "answers": given_values(form)}
                 context |= {"system": system, "points": f"{points:+,}", "reason": reason}
@@ -184,26 +186,43 @@ class EndUserAdmin(StreamedExportMixin, ModelAdmin):
             raise Http404
         form = ReverseForm(request.POST or None, initial={"reason": reversal_reason(award)})
         context: dict[str, Any] = {"form": form, "award": award, "problem": reversal_problem(award.adjustment)}
+        system, points, reverses = award.system, -award.awarded, award.adjustment
         try:
             if request.method == "POST" and form.is_valid():
-                made = self._reversed(request, user, award, form)
-                return self._made(request, user, award.system, made)
+                made = self._move(request, user, system, form, points, context, reverses=reverses)
+                if made:
+                    return self._made(request, user, system, made)
             if not context["problem"]:
-                context["preview"] = preview_of(user, award.system, -award.awarded)
+                context["preview"] = preview_of(user, system, points)
         except Refusal as refusal:
             context["problem"] = refusal.message
         return self._page(request, "backoffice/reverse.html", user, f"Reverse line {award.seq:,}", context)
 
-    def _reversed(self, request: HttpRequest, user: EndUser, award: PointsAward, form: ReverseForm) -> Adjusted:
-        return adjust_points(
-            user=user,
-            system_key=award.system.key,
-            points=-award.awarded,
-            reason=form.cleaned_data["reason"],
-            operator=request.user.get_username(),
-            token=token_of(form),
-            reverses=award.adjustment,
-        )
+    def _move(
+        self,
+        request: HttpRequest,
+        user: EndUser,
+        system: PointsSystem,
+        form: AdjustForm | ReverseForm,
+        points: int,
+        context: dict[str, Any],
+        reverses: PointsAdjustment | None = None,
+    ) -> Adjusted | None:
+        """Move the points if that does what the operator was shown; else return None, and let the page say so."""
+        try:
+            return adjust_points(
+                user=user,
+                system_key=system.key,
+                points=points,
+                reason=form.cleaned_data["reason"],
+                operator=request.user.get_username(),
+                token=token_of(form),
+                reverses=reverses,
+                check=partial(check_shown, system=system, mark=request.POST.get("shown", "")),
+            )
+        except EffectChangedError:
+            context["changed"] = EFFECT_CHANGED
+            return None
 
     def _made(self, request: HttpRequest, user: EndUser, system: PointsSystem, made: Adjusted) -> HttpResponse:
         """Say what an adjustment did, note it in the user's history, and go to its explanation."""

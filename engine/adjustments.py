@@ -1,5 +1,6 @@
 """Adjusting a user's points by hand, and taking that back: an operator's verbs, through the one pipeline."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -30,6 +31,11 @@ class Adjusted:
     total: int
     again: bool = False
 
+    @property
+    def total_before(self) -> int:
+        """The balance before it."""
+        return self.total - self.awarded
+
 
 def preview_adjustment(*, user: EndUser, system_key: str, points: int) -> Adjusted:
     """Return what adjusting would do at this moment; nothing is stored. Raises Refusal as adjusting would."""
@@ -47,12 +53,14 @@ def adjust_points(
     operator: str,
     token: UUID,
     reverses: PointsAdjustment | None = None,
+    check: Callable[[Adjusted], None] = lambda _: None,
     clock: Clock = timezone.now,
 ) -> Adjusted:
     """Give a user points, or take them, once for each `token`; the reason and the operator stand in the ledger.
 
     `reverses` is the adjustment that this one takes back. Raises Refusal where nothing would move, or where that one
-    was reversed before, or reverses another itself; nothing is stored then.
+    was reversed before, or reverses another itself; nothing is stored then. `check` is called under the user's lock
+    with what is about to be committed, unless the token was used before; if it raises, nothing is stored either.
     """
     # As the pipeline will lock them: what is read next is true until this is committed.
     EndUser.objects.select_for_update(no_key=True).get(id=user.id)
@@ -62,6 +70,7 @@ def adjust_points(
         _check_reversible(reverses)
     given = AdjustInput(UserChanges(user.external_id), system_key, Adjustment(points, reason, operator))
     adjusted = _adjusted(points, process([given], clock=clock).outcomes[0])
+    check(adjusted)
     AdjustmentRequest.objects.create(
         token=token, adjustment_id=adjusted.award_id, points=points, reverses_id=reverses and reverses.award_id
     )

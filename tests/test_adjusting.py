@@ -11,12 +11,12 @@ from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
 from core.refusal import Refusal
-from core.services import archive, create_checked
+from core.services import archive, create_checked, update_checked
 from engine.adjustments import Adjusted, adjust_points
 from engine.inputs import AdjustInput
 from engine.pipeline import process
 from engine.verify import verify
-from levels.services import create_level
+from levels.services import create_level, update_level
 from points.models import AdjustmentRequest, PointsAdjustment, PointsAward, PointsBalance, PointsSystem
 from points.rules import Adjustment
 from tests.conftest import Api, Game, make_game
@@ -45,22 +45,30 @@ def page_of(user: EndUser) -> str:
 
 
 def form_of(operator: Client, address: str, **fields: str) -> dict[str, str]:
-    """Return what a browser sends of a page's form, with its token."""
-    token = re.search(r'name="token" value="([^"]+)"', operator.get(address).content.decode())
-    assert token
-    return {"token": token[1], **fields}
+    """Return what a browser sends of a page's form: its hidden fields, and what is typed."""
+    return hidden_fields(operator.get(address)) | fields
+
+
+def hidden_fields(page: Any) -> dict[str, str]:
+    """Return a page's token, and the mark of the effect that it shows, if it shows one."""
+    return dict(re.findall(r'name="(token|shown)" value="([^"]+)"', page.content.decode()))
+
+
+def confirmation_of(operator: Client, address: str, form: dict[str, str]) -> dict[str, str]:
+    """Return what a browser sends to confirm the effect that is shown for a form."""
+    return form | hidden_fields(operator.post(address, form)) | {"confirmed": "yes"}
 
 
 def adjust(operator: Client, user: EndUser, points: Any, *, system: str = "xp", reason: str = "Goodwill") -> Any:
     """Adjust a user's points, confirmed; return the page on which the operator ends."""
     address = f"{page_of(user)}adjust/"
     form = form_of(operator, address, system=system, points=str(points), reason=reason)
-    return operator.post(address, form | {"confirmed": "yes"}, follow=True)
+    return operator.post(address, confirmation_of(operator, address, form), follow=True)
 
 
 def reverse_line(operator: Client, award: PointsAward, reason: str = "A mistake") -> Any:
     address = f"/admin/users/enduser/{award.user_id}/awards/{award.id}/reverse/"
-    return operator.post(address, {"token": str(uuid4()), "reason": reason}, follow=True)
+    return operator.post(address, {"token": str(uuid4())} | form_of(operator, address, reason=reason), follow=True)
 
 
 def total_of(user: EndUser, system: str = "xp") -> int:
@@ -79,7 +87,8 @@ def test_what_an_adjustment_does_is_shown_before_anything_moves(operator: Client
     for words in ("Adjust XP of Alice by +50?", "0 → 50 (+50)", "Novice → Adept", "Sorry for the outage"):
         assert words in shown
     assert not PointsAward.objects.exists()
-    assert "+50 XP: the balance is 50." in text_of(operator.post(address, form | {"confirmed": "yes"}, follow=True))
+    confirmation = confirmation_of(operator, address, form)
+    assert "+50 XP: the balance is 50." in text_of(operator.post(address, confirmation, follow=True))
     assert total_of(alice) == 50
     stored = PointsAdjustment.objects.get()
     assert (stored.reason, stored.operator) == ("Sorry for the outage", "olivia")
@@ -91,7 +100,7 @@ def test_a_maximum_that_cuts_an_adjustment_is_named_before_and_after(operator: C
     form = form_of(operator, address, system="energy", points="50", reason="Gift")
     words = "Of +50 only +10 can be given: Energy has a maximum of 10."
     assert words in text_of(operator.post(address, form))
-    made = text_of(operator.post(address, form | {"confirmed": "yes"}, follow=True))
+    made = text_of(operator.post(address, confirmation_of(operator, address, form), follow=True))
     assert words in made
     assert "Asked for By the operator; boosts do not apply. +50" in made
     assert "Energy stops at the maximum of 10: there was room for 10. +10" in made
@@ -124,13 +133,72 @@ def test_an_adjustment_that_cannot_be_is_refused_with_its_field_and_stores_nothi
 
 def test_a_form_that_is_sent_twice_moves_points_once(operator: Client, alice: EndUser) -> None:
     address = f"{page_of(alice)}adjust/"
-    form = form_of(operator, address, system="xp", points="50", reason="Gift") | {"confirmed": "yes"}
+    form = form_of(operator, address, system="xp", points="50", reason="Gift")
+    form = confirmation_of(operator, address, form)
     first, second = (operator.post(address, form, follow=True) for _ in range(2))
     assert first.redirect_chain == second.redirect_chain
     assert "This form was sent before: its +50 XP moved then, and nothing moved now." in text_of(second)
     assert total_of(alice) == 50
     adjust(operator, alice, 50)
     assert total_of(alice) == 100
+
+
+STALE = "Nothing was moved: the effect is no longer the one that you were shown."
+
+
+def test_a_confirmation_holds_only_for_the_effect_that_it_showed(operator: Client, alice: EndUser, game: Game) -> None:
+    adjust(operator, alice, 100)
+    address = f"{page_of(alice)}adjust/"
+    forms = [form_of(operator, address, system="xp", points="-40", reason="Refund") for _ in range(2)]
+    first, second = (confirmation_of(operator, address, form) for form in forms)
+    operator.post(address, first)
+    assert total_of(alice) == 60
+
+    asked_again = operator.post(address, second, follow=True)
+
+    assert STALE in text_of(asked_again)
+    assert "60 → 20 (-40)" in text_of(asked_again)
+    assert total_of(alice) == 60
+    operator.post(address, second | hidden_fields(asked_again))
+    assert total_of(alice) == 20
+
+
+def test_a_confirmation_does_not_hold_if_the_maximum_or_the_level_that_it_named_changed(
+    operator: Client, alice: EndUser, game: Game
+) -> None:
+    address = f"{page_of(alice)}adjust/"
+    capped = confirmation_of(operator, address, form_of(operator, address, system="energy", points="50", reason="Gift"))
+    update_checked(game.energy, max_points=20)
+    assert "0 → 20 (+20)" in text_of(operator.post(address, capped))
+    level = create_level(system=game.xp, key="adept", name="Adept", points=40)
+    risen = confirmation_of(operator, address, form_of(operator, address, system="xp", points="40", reason="Gift"))
+    update_level(level=level, points=41)
+    assert "stays none" in text_of(operator.post(address, risen))
+    assert not PointsAward.objects.exists()
+
+
+def test_nothing_moves_by_a_confirmation_of_which_nothing_was_shown(operator: Client, alice: EndUser) -> None:
+    address = f"{page_of(alice)}adjust/"
+    form = form_of(operator, address, system="xp", points="5", reason="Gift") | {"confirmed": "yes"}
+    assert "0 → 5 (+5)" in text_of(operator.post(address, form))
+    assert not PointsAward.objects.exists()
+
+
+def test_a_reversal_holds_only_for_the_effect_that_it_showed(operator: Client, alice: EndUser) -> None:
+    adjust(operator, alice, 50)
+    award = PointsAward.objects.get()
+    address = f"{page_of(alice)}awards/{award.id}/reverse/"
+    form = form_of(operator, address, reason="My own words")
+    adjust(operator, alice, -20, reason="Spent")
+
+    asked_again = operator.post(address, form, follow=True)
+
+    assert STALE in text_of(asked_again)
+    assert "30 → 0 (-30)" in text_of(asked_again)
+    assert "My own words" in asked_again.content.decode()
+    assert total_of(alice) == 30
+    operator.post(address, form | hidden_fields(asked_again))
+    assert total_of(alice) == 0
 
 
 def test_an_adjustment_is_reversed_once_and_both_lines_name_each_other(operator: Client, alice: EndUser) -> None:
@@ -254,3 +322,30 @@ def test_of_parallel_sendings_of_one_form_and_of_parallel_reversals_one_counts(
     assert sorted(in_parallel(4, take_back)) == [False, False, False, True]
     assert total_of(alice) == 500
     assert not [finding for finding in verify() if finding.count]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_parallel_confirmations_of_one_balance_one_moves_points(transactional_db: None, api: Api) -> None:
+    make_game()
+    api.send("POST", "/v1/users", {"id": "alice"})
+    alice = EndUser.objects.get()
+    for name in ("maria", "olivia"):
+        User.objects.create_superuser(name)
+    adjust(client_of("maria"), alice, 100)
+    address = f"{page_of(alice)}adjust/"
+
+    def confirmation(client: Client) -> dict[str, str]:
+        form = form_of(client, address, system="xp", points="-40", reason="Refund")
+        return confirmation_of(client, address, form)
+
+    clients = [client_of("maria"), client_of("olivia")]
+    given = [confirmation(client) for client in clients]
+    answers = in_parallel(2, lambda number: clients[number].post(address, given[number]))
+    assert sorted(answer.status_code for answer in answers) == [200, 302]
+    assert total_of(alice) == 60
+
+
+def client_of(name: str) -> Client:
+    client = Client()
+    client.force_login(User.objects.get(username=name))
+    return client
