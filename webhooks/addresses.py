@@ -46,26 +46,26 @@ def check_url(url: str) -> SplitResult:
 
 
 def check_ip(address: str) -> None:
-    """Raise AddressError for an IP address that is not public."""
+    """Raise AddressError for an IP address that is not public, or that carries one inside that is not."""
     ip = ipaddress.ip_address(address)
-    # What an IPv6 address carries inside counts as well: a mapped IPv4 address, 6to4 and Teredo tunnels, NAT64.
-    carried = [ip]
-    if isinstance(ip, ipaddress.IPv6Address):
-        carried += [each for each in (ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())) if each is not None]
-        if ip in _NAT64:
-            carried.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    if not all(each.is_global and not each.is_multicast and not _is_special(each) for each in carried):
+    is_public = _is_public_v4(ip) if isinstance(ip, ipaddress.IPv4Address) else _is_public_v6(ip)
+    if not is_public:
         raise AddressError(_REFUSED)
 
 
-def _is_special(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Tell whether an address is not for the public although it is in no private range.
+def _is_public_v4(ip: ipaddress.IPv4Address) -> bool:
+    return not any(ip in network for network in _NOT_PUBLIC_V4)
 
-    Of IPv6 only global unicast is public (RFC 4291), and what stands for an IPv4 address in it.
-    """
-    if isinstance(ip, ipaddress.IPv4Address):
-        return any(ip in network for network in _SPECIAL)
-    return ip not in _GLOBAL_UNICAST and ip not in _NAT64 and ip.ipv4_mapped is None
+
+def _is_public_v6(ip: ipaddress.IPv6Address) -> bool:
+    """Tell whether an IPv6 address is global unicast, or reaches a public IPv4 address by a mapping or a translator."""
+    if ip.ipv4_mapped is not None:
+        return _is_public_v4(ip.ipv4_mapped)
+    if ip in _NAT64:
+        return _is_public_v4(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+    if ip.sixtofour is not None:
+        return _is_public_v4(ip.sixtofour)
+    return ip in _GLOBAL_UNICAST and not any(ip in network for network in _NOT_PUBLIC_V6)
 
 
 def public_addresses(host: str, port: int) -> list[str]:
@@ -109,10 +109,43 @@ def _literal(host: str) -> str | None:
         return None
 
 
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-_GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
-# A cloud's own metadata address, and the anycast of 6to4 relays.
-_SPECIAL: Final = (ipaddress.ip_network("168.63.129.16/32"), ipaddress.ip_network("192.88.99.0/24"))
+# A table of our own: which addresses `ipaddress` calls global depends on the version of Python.
+# IANA's special-purpose registries, but for what they say is globally reachable.
+_NOT_PUBLIC_V4: Final = tuple(
+    ipaddress.IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # shared, behind a carrier's NAT; the metadata of some clouds
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link-local; the metadata of most clouds
+        "172.16.0.0/12",  # private
+        # Protocol assignments; the metadata of one cloud. Two of them, 192.0.0.9 and 192.0.0.10, are globally reachable
+        # by the registry, but they are anycast: whoever is nearest answers, which is a server inside.
+        "192.0.0.0/24",
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # anycast of 6to4 relays
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved; broadcast
+        "168.63.129.16/32",  # not in the registry: the metadata of one cloud, at an address of its own
+    )
+)
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+# Of IPv6 only global unicast is public (RFC 4291), so that what is unique-local, link-local, site-local, multicast,
+# loopback, IPv4-compatible or not assigned need not be named.
+_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+_NOT_PUBLIC_V6: Final = tuple(
+    ipaddress.IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments: Teredo tunnels, benchmarks, ORCHID, anycast that is answered inside
+        "2001:db8::/32",  # documentation
+        "3fff::/20",  # documentation
+    )
+)
 _REFUSED: Final = (
     "must be a public address: one inside the network is refused, unless the setting WEBHOOK_ALLOWED_HOSTS names it."
 )
