@@ -1,6 +1,6 @@
 """What is stored about an award, gathered for its explanation: a few queries, however long the ledger is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -12,24 +12,29 @@ from metrics.rules import NO_FILTER, canonical_filter
 from metrics.store import read_totals_around
 from points.explanation import Crossing, Explanation, Facts, crossing_of, explain
 from points.models import AdjustmentRequest, AwardCause, PointsAward, PointsTrigger, TimeTick
-from points.store import applied_boosts
+from points.render import render_trigger
+from points.store import applied_boosts, load_trigger
+from points.versions import PastRule, past_maximum, past_rules
 from streaks.models import StreakPeriod
 from users.models import EndUser
 
-NAMED: Final = ("user", "system", "trigger__metric", "trigger__achievement", "event__metric")
+NAMED: Final = ("user", "system", "event__metric")
 
 
 @dataclass(frozen=True, slots=True)
 class AwardFacts:
     """An award with its explanation and what it came of; what belongs to other causes is None.
 
-    `crossing` is by the trigger as it is now, of totals of the events that match `event_filter`; `opening` the opening
-    balance that they include. `due` is the instant for which a time trigger paid, where it can be told. `reverses` and
+    `rule` is the trigger as it was when it paid, which `award.trigger` is, too; `trigger_today` as it is, where it has
+    been edited since. `crossing` is of totals of the events that match `event_filter`; `opening` the opening balance
+    that they include. `due` is the instant for which a time trigger paid, where it can be told. `reverses` and
     `reversed_by` are other lines of the ledger, whose adjustments take each other back.
     """
 
     award: PointsAward
     explanation: Explanation
+    rule: PastRule | None = None
+    trigger_today: PointsTrigger | None = None
     crossing: Crossing | None = None
     event_filter: tuple[str, ...] = ()
     opening: Decimal | None = None
@@ -51,9 +56,18 @@ def award_facts(award: PointsAward) -> AwardFacts:
     """Return an award of `find_award` with all that explains it."""
     if award.cause == AwardCause.ADJUSTMENT:
         return _of_adjustment(award)
-    if award.cause == AwardCause.METRIC and award.event is not None and award.trigger is not None:
-        return _of_metric(award, award.event, award.trigger)
-    explanation = explain(_facts(award))
+    rule = past_rules([award]).get(award.id)
+    if rule is None:
+        return AwardFacts(award, explain(_facts(award, rule)))
+    award.trigger = rule.trigger
+    facts = _of_cause(award, rule)
+    return replace(facts, rule=rule, trigger_today=_edited_since(rule))
+
+
+def _of_cause(award: PointsAward, rule: PastRule) -> AwardFacts:
+    if award.cause == AwardCause.METRIC and award.event is not None:
+        return _of_metric(award, award.event, rule)
+    explanation = explain(_facts(award, rule))
     if award.cause == AwardCause.STREAK:
         return AwardFacts(award, explanation, streak=_streak_period(award))
     if award.cause == AwardCause.ACHIEVEMENT:
@@ -63,32 +77,42 @@ def award_facts(award: PointsAward) -> AwardFacts:
     return AwardFacts(award, explanation)
 
 
-def _facts(award: PointsAward, *, points: int | None = None, times: int = 1) -> Facts:
-    trigger = award.trigger
+def _edited_since(rule: PastRule) -> PointsTrigger | None:
+    """Return the trigger as it is, None where it says the same as then: whether it still pays does not matter."""
+    today = load_trigger(rule.trigger.id)
+    same_rule = _said_by(today) == _said_by(rule.trigger)
+    return None if same_rule and today.system.max_points == rule.trigger.system.max_points else today
+
+
+def _said_by(trigger: PointsTrigger) -> dict[str, object]:
+    return {**render_trigger(trigger), "block": trigger.block_if_out_of_points, "status": "", "updated": ""}
+
+
+def _facts(award: PointsAward, rule: PastRule | None, *, points: int | None = None, times: int = 1) -> Facts:
+    is_doubtful = award.rule_version is None
     return Facts(
         awarded=award.awarded,
         total=award.total,
-        points=trigger.points if trigger else points,
+        points=rule.trigger.points if rule else points,
         times=times,
         boosts=tuple(applied_boosts(award)),
-        max_points=award.system.max_points,
-        trigger_changed=trigger is not None and trigger.updated > award.created,
-        system_changed=award.system.updated > award.created,
+        max_points=rule.trigger.system.max_points if rule else past_maximum(award),
+        trigger_doubtful=rule is not None and rule.is_doubtful,
+        system_doubtful=rule.is_doubtful if rule else is_doubtful,
     )
 
 
-def _of_metric(award: PointsAward, event: Event, trigger: PointsTrigger) -> AwardFacts:
+def _of_metric(award: PointsAward, event: Event, rule: PastRule) -> AwardFacts:
+    trigger = rule.trigger
     if trigger.metric_id != event.metric_id:
-        # It is a rule of something else by now.
-        return AwardFacts(award, explain(_facts(award, times=0)))
-    filters = {
-        each.attribute.key: each.value for each in trigger.filters.select_related("attribute") if each.is_of_event
-    }
+        # Which rule it was is doubtful, and this one was of something else.
+        return AwardFacts(award, explain(_facts(award, rule, times=0)))
+    filters = {each.attribute.key: each.value for each in trigger.filters.all() if each.is_of_event}
     before, after = read_totals_around(event, canonical_filter(filters))
     crossing = crossing_of(before.peak, after.peak, trigger.metric_threshold or 1)
     return AwardFacts(
         award,
-        explain(_facts(award, times=crossing.times)),
+        explain(_facts(award, rule, times=crossing.times)),
         crossing=crossing,
         event_filter=tuple(f"{key} = {value}" for key, value in filters.items()),
         opening=_opening(event) if canonical_filter(filters) == NO_FILTER else None,
@@ -106,7 +130,7 @@ def _of_adjustment(award: PointsAward) -> AwardFacts:
     undone = lines.filter(reverses=award.adjustment).first()
     return AwardFacts(
         award,
-        explain(_facts(award, points=request.points if request else None)),
+        explain(_facts(award, None, points=request.points if request else None)),
         request=request,
         reverses=request.reverses.award if request and request.reverses else None,
         reversed_by=undone.adjustment.award if undone else None,

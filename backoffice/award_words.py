@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any, Final, TypedDict
 
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
 from backoffice.award_facts import AwardFacts
 from backoffice.ledger import LINK, award_address
@@ -16,6 +16,7 @@ from points.explanation import Basis, Crossing, Limit, Sum
 from points.models import AwardCause, PointsAward, PointsTrigger
 from points.rules import AppliedBoost, Rounding
 from points.store import applied_boosts
+from points.versions import PastRule
 from streaks.rules import Frequency, period_end
 
 _DIGITS: Final = Context(prec=120)
@@ -36,7 +37,7 @@ class Step(TypedDict):
 
 
 class AwardPage(TypedDict):
-    """All that the page of an award says. `notice` is what has been changed since, '' where nothing matters."""
+    """All that the page of an award says. `notice` is what has been edited since, or is doubtful; '' if nothing is."""
 
     heading: str
     what: list[Line]
@@ -58,8 +59,7 @@ def award_page(facts: AwardFacts) -> AwardPage:
 def _what(facts: AwardFacts) -> dict[str, str]:
     award = facts.award
     lines = {"Cause": _cause(facts)}
-    if award.trigger is not None:
-        lines["Trigger"] = _trigger_link(award.trigger)
+    lines |= {} if facts.rule is None else _rule_lines(facts.rule)
     lines |= _event_lines(award.event) if award.event is not None else {}
     lines |= _adjustment_lines(facts) if award.cause == AwardCause.ADJUSTMENT else {}
     at = award.event.at if award.event is not None else award.created
@@ -81,10 +81,17 @@ def _cause(facts: AwardFacts) -> str:
     return words[AwardCause(award.cause)]
 
 
-def _trigger_link(trigger: PointsTrigger) -> str:
-    page = reverse("admin:points_pointstrigger_change", args=(trigger.id,))
-    status = "" if trigger.status == "active" else f" ({trigger.get_status_display().lower()} today)"
-    return format_html("<a class='{}' href='{}'>{}</a>{}", LINK, page, trigger, status)
+def _rule_lines(rule: PastRule) -> dict[str, str]:
+    trigger = rule.trigger
+    link = format_html("<a class='{}' href='{}'>{}</a>", LINK, _trigger_page("change", trigger), trigger)
+    filters = ", ".join(str(each) for each in trigger.filters.all())
+    about = " or shortly before or after" if rule.is_doubtful else ""
+    version = f"As it was when it paid{about}, saved {moment(trigger.updated)} UTC"
+    return {"Trigger": link, "Only for": filters, "Rule": version}
+
+
+def _trigger_page(page: str, trigger: PointsTrigger) -> str:
+    return reverse(f"admin:points_pointstrigger_{page}", args=(trigger.id,))
 
 
 def _event_lines(event: Event) -> dict[str, str]:
@@ -112,24 +119,50 @@ def _line_link(award: PointsAward) -> str:
     return format_html("<a class='{}' href='{}'>{}</a>", LINK, award_address(award.user_id, award.id), text)
 
 
-# --- What has been changed since -------------------------------------------------------------------------------------
+# --- What has been edited since --------------------------------------------------------------------------------------
 def _notice(facts: AwardFacts) -> str:
+    return format_html_join(" ", "{}", [(text,) for text in (_edited(facts), _doubt(facts)) if text])
+
+
+def _edited(facts: AwardFacts) -> str:
+    """Say what the rule is today, if that is something else."""
+    today, rule = facts.trigger_today, facts.rule
+    if today is None or rule is None:
+        return ""
+    if str(today) != str(rule.trigger):
+        text = f"The trigger has been edited since: today it is «{today}»."
+    elif today.system.max_points != rule.trigger.system.max_points:
+        now, then = (_maximum(each.system.max_points) for each in (today, rule.trigger))
+        text = f"{today.system} has {now} today; it had {then} when this was paid."
+    else:
+        text = "The trigger has been edited since."
+    history = _trigger_page("history", today)
+    return format_html(
+        "{} This page shows it as it was. <a class='font-medium underline' href='{}'>History</a>", text, history
+    )
+
+
+def _maximum(max_points: int | None) -> str:
+    return "no maximum" if max_points is None else f"a maximum of {max_points:,}"
+
+
+def _doubt(facts: AwardFacts) -> str:
+    """Say what cannot be told for sure, and what follows from the award itself."""
     explanation, award = facts.explanation, facts.award
-    sum_, today = explanation.sum, explanation.today
-    if explanation.basis == Basis.OTHER_POINTS and sum_ is not None and award.trigger is not None:
-        return f"The trigger paid {sum_.points:,} then, {award.trigger.points:,} today."
+    sum_ = explanation.sum
+    if explanation.basis == Basis.OTHER_POINTS and sum_ is not None:
+        return f"The award was made at about the time of an edit: the trigger paid {sum_.points:,} then."
     if explanation.basis == Basis.OTHER_MAXIMUM and sum_ is not None:
-        then = "had no maximum that mattered" if sum_.max_points is None else f"had a maximum of {sum_.max_points:,}"
-        now = "none" if award.system.max_points is None else f"{award.system.max_points:,}"
-        return f"{award.system} {then} then; today it is {now}."
-    if explanation.basis == Basis.AS_TODAY:
+        then = "no maximum that mattered" if sum_.max_points is None else f"a maximum of {sum_.max_points:,}"
+        return f"The award was made at about the time of an edit: {award.system} had {then} then."
+    if explanation.basis == Basis.AS_KNOWN:
         return ""
     if award.cause == AwardCause.ADJUSTMENT:
         return "What was asked for is kept with adjustments made on this page; this one was imported."
-    would = "nothing" if today is None else f"{today.awarded:+,}"
+    would = "nothing" if explanation.known is None else f"{explanation.known.awarded:+,}"
     return (
-        f"The rules have been edited since: as they are today this would give {would}. What they were then is not "
-        f"kept, so the steps cannot be shown; the {award.awarded:+,} of the ledger stands."
+        "The award was made before the history of the rules began, or at about the time of an edit: the rule as it "
+        f"is known would give {would}. So the steps cannot be shown; the {award.awarded:+,} of the ledger stands."
     )
 
 
@@ -152,7 +185,7 @@ def _crossing_step(facts: AwardFacts) -> Step | None:
     crossing = facts.crossing
     if crossing is None or facts.award.event is None:
         return None
-    metric = facts.award.event.metric
+    metric = facts.award.trigger.metric if facts.award.trigger else facts.award.event.metric
     which = f" of events with {', '.join(facts.event_filter)}" if facts.event_filter else ""
     opening = f", of which {decimal_text(facts.opening)} is the opening balance" if facts.opening else ""
     moved = f"from {decimal_text(crossing.before)} to {decimal_text(crossing.after)}{opening}"
@@ -163,7 +196,7 @@ def _crossing_step(facts: AwardFacts) -> Step | None:
 def _passed(crossing: Crossing) -> str:
     every = f"The trigger fires at every {crossing.threshold:,}"
     if not crossing.times:
-        return f"{every} today, and passed none."
+        return f"{every} by what is known of it, and passed none."
     multiples = range(crossing.first, crossing.last + 1, crossing.threshold)
     if crossing.times > _NAMED_MULTIPLES_MAX:
         return f"{every}: passed {multiples[0]:,}, {multiples[1]:,} and so on to {multiples[-1]:,}."
@@ -180,9 +213,7 @@ def _streak_step(facts: AwardFacts) -> Step | None:
         period += f" to {period_end(streak.period, frequency)}"
     unit = UNITS[frequency] + ("" if streak.length == 1 else "s")
     fits = streak.length % trigger.streak_length == 0
-    every = (
-        f"The trigger fires at every {trigger.streak_length:,}{'' if fits else ' today, but at another length then'}."
-    )
+    every = f"The trigger fires at every {trigger.streak_length:,}{'' if fits else ' by what is known of it'}."
     return {"title": "Streak", "text": f"{period} made it {streak.length:,} {unit} in a row. {every}", "figure": "x1"}
 
 
@@ -191,7 +222,7 @@ def _achievement_step(facts: AwardFacts) -> Step | None:
     if completion is None or trigger is None:
         return None
     how = " It was found when the achievement was activated or changed: the user qualified already." * completion.quiet
-    text = f"{completion.achievement} was completed, which happens once.{how}"
+    text = f"{trigger.achievement} was completed, which happens once.{how}"
     return {"title": "Achievement", "text": text, "figure": "x1"}
 
 
@@ -226,8 +257,7 @@ def _sum_steps(facts: AwardFacts) -> list[Step]:
 def _points_step(facts: AwardFacts, sum_: Sum) -> Step:
     if facts.award.cause == AwardCause.ADJUSTMENT:
         return {"title": "Asked for", "text": "By the operator; boosts do not apply.", "figure": f"{sum_.amount:+,}"}
-    then = "" if facts.explanation.basis != Basis.OTHER_POINTS else " then"
-    text = f"{sum_.points:,} points each time{then} x {sum_.times:,}."
+    text = f"{sum_.points:,} points each time x {sum_.times:,}."
     return {"title": "Points", "text": text, "figure": f"{sum_.amount:+,}"}
 
 

@@ -5,7 +5,8 @@ The columns are those that the imports take, so that what one installation expor
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
@@ -24,8 +25,11 @@ from imports.kinds import ATTRIBUTE_PREFIX
 from metrics.models import MetricTotal
 from metrics.rules import NO_FILTER
 from points.models import PointsAward, PointsBalance
+from points.versions import recall_rules
 from users.models import AttributeType, EndUser
 from users.store import load_attribute_keys
+
+_RULES_AT_ONCE: Final = 1000
 
 
 class TextWidget(Widget):
@@ -168,6 +172,17 @@ class LedgerResource(_OfUsers):
     total = _number("total", "balance")
     reason = _text("adjustment__reason", "reason")
     operator = _text("adjustment__operator", "operator")
+    rule = Field(column_name="rule")
+
+    def dehydrate_rule(self, award: PointsAward) -> str:
+        """Return the rule in words, as it was when it paid; nothing for an adjustment."""
+        return "" if award.trigger is None else write_text(f"{award.trigger.occasion} · {award.trigger.points:+,}")
+
+    def iter_queryset(self, queryset: QuerySet[PointsAward]) -> Iterator[PointsAward]:
+        """Yield the lines with their rules, which are looked up for many at once."""
+        lines = super().iter_queryset(queryset)
+        while chunk := list(islice(lines, _RULES_AT_ONCE)):
+            yield from recall_rules(chunk)
 
     def dehydrate_created(self, award: PointsAward) -> str:
         """Return the instant in UTC."""

@@ -16,11 +16,12 @@ from backoffice.user_cards import Table, decimal_text, moment
 from core.json import plain_number
 from points.models import AwardCause, PointsAward, PointsBalance, PointsSystem
 from points.store import applied_boosts
+from points.versions import recall_rules
 from users.models import EndUser
 
 PAGE_LENGTH: Final = 25
 LINK: Final = "text-primary-600 dark:text-primary-500"
-_NAMED_BY_LINES: Final = ("system", "adjustment", "trigger__metric", "trigger__achievement", "event__metric")
+_NAMED_BY_LINES: Final = ("system", "adjustment", "event__metric")
 
 
 class DayInput(UnfoldAdminTextInputWidget):
@@ -179,7 +180,7 @@ def _beside(mark: PointsAward, asked: LedgerFilter, *, newer: bool) -> Q:
 def _in_order(ids: Sequence[Any]) -> list[PointsAward]:
     """Return these lines with all that names them: looked up for the few alone, whatever the order cost."""
     lines = PointsAward.objects.select_related(*_NAMED_BY_LINES).in_bulk(ids)
-    return [lines[id_] for id_ in ids]
+    return recall_rules([lines[id_] for id_ in ids])
 
 
 def _address(asked: LedgerFilter, **beside: PointsAward) -> str:
@@ -214,12 +215,12 @@ def points_text(award: PointsAward) -> str:
 
 
 def why(award: PointsAward) -> str:
-    """Return why points moved, in a line or two."""
+    """Return why points moved, in a line or two: by the rule as it was, which the award was given by `recall_rules`."""
     if award.cause == AwardCause.ADJUSTMENT:
         by, reason = award.adjustment.operator, award.adjustment.reason
         return format_html("<span>Adjustment: {}<br><span class='text-xs'>by {}</span></span>", reason, by)
     if award.trigger is None:
-        return award.get_cause_display()
+        return str(award.get_cause_display())
     page = reverse("admin:points_pointstrigger_change", args=(award.trigger_id,))
     trigger = format_html("<a class='{}' href='{}'>{}</a>", LINK, page, award.trigger)
     boosts = format_html_join(", ", "{} x{}", _boosts_of(award))

@@ -24,6 +24,7 @@ from metrics.models import Metric
 from metrics.rules import canonical_filter
 from points.models import PointsSystem, PointsTrigger
 from points.rules import AppliedBoost, Rounding
+from points.versions import current_versions
 
 LAUNCH_DAYS_AGO: Final = 30
 HEAVY_USER: Final = "user-1"
@@ -174,8 +175,8 @@ _DERIVE: Final = (
     CREATE UNLOGGED TABLE fill.award AS
     SELECT *, row_number() OVER ledger AS seq, sum(awarded) OVER ledger AS total
     FROM (
-        SELECT f.n, f.day, f.at, f.id AS event_id, f.rule, r.system_id, r.trigger_id, r.cause,
-               is_boosted, f.times * r.points * (1 + is_boosted::int) AS awarded
+        SELECT f.n, f.day, f.at, f.id AS event_id, f.rule, r.system_id, r.trigger_id, r.rule_version,
+               r.cause, is_boosted, f.times * r.points * (1 + is_boosted::int) AS awarded
         FROM fill.fired f JOIN fill.rule r USING (rule) CROSS JOIN fill.given g
         CROSS JOIN LATERAL (SELECT f.rule < %(gems)s AND f.day BETWEEN g.launch AND g.launch + 1 AS is_boosted) AS b
     ) AS paid
@@ -244,9 +245,9 @@ _STORE: Final = {
     """,
     "points_pointsaward": f"""
     INSERT INTO points_pointsaward
-        (id, user_id, system_id, seq, trigger_id, event_id, cause, awarded, total, boosts, created)
-    SELECT {_id("a.at", "uuid_hash_extended(a.event_id, rule)")}, m.user_id, system_id, seq, trigger_id, a.event_id,
-           cause, awarded, total, CASE WHEN is_boosted THEN g.boosts ELSE '[]' END, at
+        (id, user_id, system_id, seq, trigger_id, rule_version, event_id, cause, awarded, total, boosts, created)
+    SELECT {_id("a.at", "uuid_hash_extended(a.event_id, rule)")}, m.user_id, system_id, seq, trigger_id, rule_version,
+           a.event_id, cause, awarded, total, CASE WHEN is_boosted THEN g.boosts ELSE '[]' END, at
     FROM fill.award a JOIN fill.member m USING (n) CROSS JOIN fill.given g
     ORDER BY at, rule
     """,
@@ -334,17 +335,19 @@ def _give(users: int, now: datetime, launch: date, boost: Boost) -> None:
         words = [list(each) for each in (FIRST_NAMES, LAST_NAMES, PLANS, CATEGORIES)]
         row: list[Any] = [users, now, now.date(), launch, *game, *words]
         cursor.execute(f"INSERT INTO fill.given VALUES ({', '.join(['%s'] * len(row))})", row)
-    _run("CREATE TABLE fill.rule (rule int, system_id uuid, trigger_id uuid, cause text, points int)")
+    columns = "rule int, system_id uuid, trigger_id uuid, rule_version bigint, cause text, points int"
+    _run(f"CREATE TABLE fill.rule ({columns})")
     for key, first in (("xp", 0), ("gems", GEMS_RULE)):
         _give_rules(PointsSystem.objects.get(key=key), first)
 
 
 def _give_rules(system: PointsSystem, first: int) -> None:
     triggers = PointsTrigger.objects.filter(system=system, status="active").order_by("created", "id")
+    versions = current_versions(triggers)
     with connection.cursor() as cursor:
         for rule, each in enumerate(triggers, start=first):
-            row: list[Any] = [rule, system.id, each.id, each.type, each.points]
-            cursor.execute("INSERT INTO fill.rule VALUES (%s, %s, %s, %s, %s)", row)
+            row: list[Any] = [rule, system.id, each.id, versions[str(each.id)].number, each.type, each.points]
+            cursor.execute("INSERT INTO fill.rule VALUES (%s, %s, %s, %s, %s, %s)", row)
 
 
 def _prepare() -> None:

@@ -12,12 +12,15 @@ from access.store import load_keys
 from achievements.render import AchievementJson, render_achievement
 from achievements.store import achievement_rules, load_achievements
 from boosts.store import load_boosts
+from core.json import iso_instant
 from engine.rules import Rules, compile_rules
 from levels.render import LevelJson, render_level
 from levels.store import ladders, load_levels
 from metrics.store import load_metrics
+from points.models import PointsTrigger
 from points.render import SystemJson, TriggerJson, render_system, render_trigger
 from points.store import load_systems, load_triggers, system_rule, trigger_rules
+from points.versions import Version, current_system_versions, current_versions
 from streaks.store import load_rule
 from users.models import AttributeType
 from users.store import load_attribute_keys
@@ -90,10 +93,11 @@ def _read_rule_book(revision: int) -> RuleBook:
 def _compile(revision: int) -> RuleBook:
     attributes, keys, levels = load_attribute_keys(), load_keys(), load_levels()
     systems, triggers, achievements = load_systems(), load_triggers(), load_achievements()
+    versions, system_versions = current_versions(triggers), current_system_versions(systems)
     rules = compile_rules(
         metrics=load_metrics().values(),
-        systems=[system_rule(system) for system in systems],
-        triggers=trigger_rules(triggers),
+        systems=[system_rule(system, system_versions.get(str(system.id))) for system in systems],
+        triggers=trigger_rules(triggers, versions),
         achievements=achievement_rules(achievements),
         boosts=load_boosts(),
         ladders=ladders(levels),
@@ -107,8 +111,16 @@ def _compile(revision: int) -> RuleBook:
         rules=rules,
         keys=keys,
         system_json={str(system.id): render_system(system) for system in systems},
-        trigger_json={str(trigger.id): render_trigger(trigger) for trigger in triggers},
+        trigger_json={str(each.id): _trigger_json(each, versions.get(str(each.id))) for each in triggers},
         achievement_json={str(achievement.id): render_achievement(achievement) for achievement in achievements},
         level_json={str(level.id): render_level(level) for level in levels},
         wanted_messages=load_wanted_types(),
     )
+
+
+def _trigger_json(trigger: PointsTrigger, version: Version | None) -> TriggerJson:
+    """Return a trigger as its awards show it, from the first answer on: saved when its history says that it was."""
+    json = render_trigger(trigger)
+    if version is not None:
+        json["updated"] = iso_instant(version.saved)
+    return json

@@ -101,6 +101,7 @@ def _award_rows(accepted: Iterable[Accepted]) -> Iterator[Row]:
                 "system_id": record.award.system_id,
                 "seq": record.award.seq,
                 "trigger_id": record.award.trigger_id,
+                "rule_version": record.award.version,
                 "event_id": record.event_id,
                 "cause": record.award.cause,
                 "awarded": record.award.awarded,

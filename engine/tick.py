@@ -38,6 +38,7 @@ from engine import tick_messages
 from engine.rule_book import REVISION
 from points.rules import MULTIPLIER_SCALE, POINTS_LIMIT, STRICTEST
 from points.store import COUNTS_FROM
+from points.versions import VERSION
 from users.rules import local_date, local_dates
 
 Clock = Callable[[], datetime]
@@ -90,7 +91,7 @@ SELECT k.id, k.trigger_id, k.due, k.last_user, (SELECT min(last_user) FROM ({_UN
        (SELECT coalesce(jsonb_object_agg(a.key, f.value), '{{}}')::text
         FROM points_triggerfilter f JOIN users_attribute a ON a.id = f.attribute_id
         WHERE f.trigger_id = t.id AND a.type = 'user') AS user_filter,
-       ({REVISION}) AS revision
+       {VERSION} AS version, ({REVISION}) AS revision
 FROM points_timetick k
 JOIN points_pointstrigger t ON t.id = k.trigger_id
 JOIN points_pointssystem p ON p.id = t.system_id
@@ -216,8 +217,8 @@ WHERE c.awarded <> 0
 
 _AWARD: Final = """
 INSERT INTO points_pointsaward
-    (id, user_id, system_id, seq, trigger_id, event_id, cause, awarded, total, boosts, created)
-SELECT id, user_id, %(system)s, seq, %(trigger)s, NULL, 'time', awarded, total, boosts, %(created)s
+    (id, user_id, system_id, seq, trigger_id, rule_version, cause, awarded, total, boosts, created)
+SELECT id, user_id, %(system)s, seq, %(trigger)s, %(version)s, 'time', awarded, total, boosts, %(created)s
 FROM payment ORDER BY number
 """
 
@@ -262,7 +263,7 @@ class _Tick:
     """A tick that this worker holds, and its terms, at a revision of the configuration: `user_filter` is JSON.
 
     `barrier` is the last user whom all ticks before it in the same system have come to, None if there are none.
-    It does not pay any more where `pays` is false.
+    It does not pay any more where `pays` is false. `version` is that of the trigger, as the ledger keeps it.
     """
 
     id: int
@@ -275,6 +276,7 @@ class _Tick:
     points: int
     max_points: int
     user_filter: str
+    version: int | None
     revision: int
 
 
@@ -344,7 +346,7 @@ def _pay_users(cursor: CursorWrapper, tick: _Tick, upto: str, *, is_last: bool, 
     cursor.execute(_LOCK, among)
     ids, count = cursor.fetchone()
     terms = among | _terms(tick, clock()) | {"ids": ids, "count": count, "is_last": is_last}
-    messages = tick_messages.message_terms(tick.revision, tick.trigger_id)
+    messages = tick_messages.message_terms(tick.revision, tick.trigger_id, tick.version)
     cursor.execute(*((_PAY, terms) if messages is None else (_PAY_AND_TELL, {**terms, **messages})))
     paid: int = cursor.fetchone()[0]
     return paid
@@ -357,6 +359,7 @@ def _terms(tick: _Tick, created: datetime) -> dict[str, Any]:
         "tick": tick.id,
         "trigger": tick.trigger_id,
         "system": tick.system_id,
+        "version": tick.version,
         "points": tick.points,
         "max_points": tick.max_points,
         "created": created,

@@ -13,6 +13,7 @@ from levels.render import render_level
 from levels.store import read_levels
 from points.models import PointsTrigger
 from points.render import render_system, render_trigger
+from points.versions import rule_at
 from webhooks.models import MessageType
 from webhooks.store import load_wanted_types
 
@@ -89,10 +90,11 @@ The ids are made as the awards', in order for each user.
 
 # A tick has hundreds of chunks, and to read all of it anew would take a third of the time of each.
 @lru_cache(maxsize=64)
-def message_terms(revision: int, trigger_id: UUID) -> Mapping[str, Any] | None:
+def message_terms(revision: int, trigger_id: UUID, version: int | None) -> Mapping[str, Any] | None:
     """Return INSERT's parameters for a trigger's payments, None where no endpoint wants to be told of them.
 
-    They are those of the configuration of `revision`, which was just read, or of a newer one.
+    The trigger is that of `version`, by which it pays; all else is of the configuration of `revision`, which was just
+    read, or of a newer one.
     """
     wanted = _TYPES & load_wanted_types()
     if not wanted:
@@ -104,6 +106,6 @@ def message_terms(revision: int, trigger_id: UUID) -> Mapping[str, Any] | None:
         "wanted": sorted(wanted),
         "thresholds": [level.points for level in levels],
         "ladder": encode_text([None, *(render_level(level) for level in levels)]),
-        "trigger_json": encode_text(render_trigger(trigger)),
+        "trigger_json": encode_text(render_trigger(rule_at(trigger, version))),
         "system_json": encode_text(render_system(trigger.system)),
     }

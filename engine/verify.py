@@ -107,6 +107,15 @@ CHECKS: Final = (
            OR (a.trigger_id IS NOT NULL AND NOT EXISTS (SELECT FROM points_pointstrigger t WHERE t.id = a.trigger_id))
            OR NOT EXISTS (SELECT FROM points_pointssystem s WHERE s.id = a.system_id)
         UNION ALL
+        SELECT format('award of trigger %s: there is no history of its version %s', v.trigger_id, v.rule_version)
+        FROM (
+            SELECT DISTINCT trigger_id, rule_version FROM points_pointsaward
+            WHERE trigger_id IS NOT NULL AND rule_version IS NOT NULL
+        ) AS v
+        WHERE NOT EXISTS (
+            SELECT FROM points_historicalpointstrigger h
+            WHERE h.id = v.trigger_id AND h.history_id <= v.rule_version)
+        UNION ALL
         SELECT format('event %s names a missing metric', e.id) FROM metrics_event e
         WHERE NOT EXISTS (SELECT FROM metrics_metric m WHERE m.id = e.metric_id)
         UNION ALL

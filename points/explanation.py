@@ -25,14 +25,14 @@ class Limit(StrEnum):
 class Basis(StrEnum):
     """How the sum of an award is known."""
 
-    AS_TODAY = "as today"
-    """The rule as it is now, or the amount that was asked for, gives the award."""
+    AS_KNOWN = "as known"
+    """The rule as its history has it, or the amount that was asked for, gives the award."""
     OTHER_POINTS = "other points"
-    """The trigger has been changed since: the points that it paid then follow from the award."""
+    """Which version of the trigger paid is doubtful: the points that it paid follow from the award."""
     OTHER_MAXIMUM = "other maximum"
-    """The points system has been changed since: its maximum of then follows from the balance after the award."""
+    """Which maximum held is doubtful: it follows from the balance after the award."""
     UNKNOWN = "unknown"
-    """What has been changed since, or what was asked for, cannot be told from what is stored."""
+    """Which rule it was, or what was asked for, cannot be told from what is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is stored of an award, and its rule as it is now.
+    """What is stored of an award, and its rule as it was.
 
-    `points` is what the trigger pays each time, or what an operator asked for; None where nobody kept it. `times` is
-    how often it fires by the threshold as it is now, which may be 0 by now. `trigger_changed` and `system_changed` are
-    whether they were saved after the award was made.
+    `points` is what the trigger paid each time, or what an operator asked for; None where nobody kept it. `times` is
+    how often it fired by its threshold, 0 where the rule is doubtful and would not have. `trigger_doubtful` and
+    `system_doubtful` are whether the history does not say for sure what they were.
     """
 
     awarded: int
@@ -62,8 +62,8 @@ class Facts:
     times: int = 1
     boosts: tuple[AppliedBoost, ...] = NO_BOOSTS
     max_points: int | None = None
-    trigger_changed: bool = False
-    system_changed: bool = False
+    trigger_doubtful: bool = False
+    system_doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,11 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The award's sum, None where it cannot be told; and what the rule as it is now would have awarded, if anything."""
+    """The award's sum, None where it cannot be told; `known` is what the rule as it is known would have awarded."""
 
     basis: Basis
     sum: Sum | None
-    today: Sum | None
+    known: Sum | None
 
 
 def crossing_of(before: Decimal, after: Decimal, threshold: int) -> Crossing:
@@ -104,18 +104,18 @@ def crossing_of(before: Decimal, after: Decimal, threshold: int) -> Crossing:
 
 def explain(facts: Facts) -> Explanation:
     """Return the sum that ends in the award, as far as what is stored tells it: never one that ends elsewhere."""
-    today = None if facts.points is None or not facts.times else _work_out(facts, facts.points, facts.max_points)
-    if today is not None and today.awarded == facts.awarded:
-        return Explanation(Basis.AS_TODAY, today, today)
+    known = None if facts.points is None or not facts.times else _work_out(facts, facts.points, facts.max_points)
+    if known is not None and known.awarded == facts.awarded:
+        return Explanation(Basis.AS_KNOWN, known, known)
     if not facts.times:
         return Explanation(Basis.UNKNOWN, None, None)
     # A maximum limits what is given, never what is taken.
-    other_maximum = facts.system_changed and facts.awarded > 0
-    if facts.trigger_changed and not other_maximum and (sum_ := _with_other_points(facts)):
-        return Explanation(Basis.OTHER_POINTS, sum_, today)
-    if other_maximum and not facts.trigger_changed and (sum_ := _with_other_maximum(facts)):
-        return Explanation(Basis.OTHER_MAXIMUM, sum_, today)
-    return Explanation(Basis.UNKNOWN, None, today)
+    other_maximum = facts.system_doubtful and facts.awarded > 0
+    if facts.trigger_doubtful and not other_maximum and (sum_ := _with_other_points(facts)):
+        return Explanation(Basis.OTHER_POINTS, sum_, known)
+    if other_maximum and not facts.trigger_doubtful and (sum_ := _with_other_maximum(facts)):
+        return Explanation(Basis.OTHER_MAXIMUM, sum_, known)
+    return Explanation(Basis.UNKNOWN, None, known)
 
 
 def _with_other_points(facts: Facts) -> Sum | None:

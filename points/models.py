@@ -300,6 +300,9 @@ class PointsAward(models.Model):
     total = models.BigIntegerField(help_text="The balance after this award.")
     boosts = models.JSONField(default=list)
     created = models.DateTimeField()
+    rule_version = models.BigIntegerField(
+        null=True, help_text="Of which version its rule was (points.versions); empty for lines from before versions."
+    )
 
     class Meta:
         permissions = (("adjust_points", "Can adjust users' points"),)

@@ -52,17 +52,21 @@ NO_BOOSTS: Final[tuple[AppliedBoost, ...]] = ()
 
 @dataclass(frozen=True, slots=True)
 class SystemRule:
-    """An active points system as the rule book knows it."""
+    """An active points system as the rule book knows it; `version` as the ledger keeps it (points.versions)."""
 
     id: str
     key: str
     name: str
     max_points: int | None
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TriggerRule:
-    """An active trigger as the rule book knows it. `order` is its place among all: by creation, then id."""
+    """An active trigger as the rule book knows it. `order` is its place among all: by creation, then id.
+
+    `version` is what the ledger keeps of it (points.versions), None for a draft.
+    """
 
     id: str
     system_id: str
@@ -76,6 +80,7 @@ class TriggerRule:
     block_if_out_of_points: bool = False
     streak_length: int = 1
     achievement_id: str | None = None
+    version: int | None = None
 
 
 class Balance(Struct, frozen=True, gc=False):
@@ -104,7 +109,7 @@ class Adjustment:
 class Award(Struct, frozen=True, gc=False):
     """A line for the ledger: `awarded` points, and the `total` that the user then holds.
 
-    It was a trigger's or an operator's, who says why in `adjustment`.
+    It was a trigger's or an operator's, who says why in `adjustment`; `version` is that of the rule.
     """
 
     system_id: str
@@ -115,6 +120,7 @@ class Award(Struct, frozen=True, gc=False):
     trigger_id: str | None = None
     boosts: tuple[AppliedBoost, ...] = NO_BOOSTS
     adjustment: Adjustment | None = None
+    version: int | None = None
 
 
 def crossings(before: Decimal, after: Decimal, threshold: int) -> int:
@@ -197,6 +203,7 @@ def pay(
                     total=balance.total,
                     trigger_id=trigger.id,
                     boosts=applied,
+                    version=trigger.version,
                 )
             )
     return after, awards
@@ -220,6 +227,7 @@ def adjust(adjustment: Adjustment, system: SystemRule, balance: Balance) -> Awar
         awarded=awarded,
         total=balance.total + awarded,
         adjustment=adjustment,
+        version=system.version,
     )
 
 

@@ -1,16 +1,18 @@
 """Balances and the ledger on the hot path: SQL for many users at once, composed by the pipeline."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
+from uuid import UUID
 
 import msgspec
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 
 from core.json import encode_text
 from core.models import ConfigurationStatus
 from metrics.rules import canonical_filter
 from points.models import PointsAward, PointsBalance, PointsSystem, PointsTrigger, TriggerStatus
 from points.rules import AppliedBoost, SystemRule, TriggerRule
+from points.versions import NO_VERSIONS, Version, recall_rules
 from users.models import EndUser
 
 COUNTS_FROM: Final = "greatest(t.time_started, p.restored)"
@@ -25,10 +27,11 @@ FROM known k CROSS JOIN LATERAL (
 
 INSERT_AWARDS: Final = """
 INSERT INTO points_pointsaward
-    (id, user_id, system_id, seq, trigger_id, event_id, cause, awarded, total, boosts, created)
-SELECT n.id, n.user_id, n.system_id, n.seq, n.trigger_id, n.event_id, n.cause, n.awarded, n.total, n.boosts, n.created
+    (id, user_id, system_id, seq, trigger_id, rule_version, event_id, cause, awarded, total, boosts, created)
+SELECT n.id, n.user_id, n.system_id, n.seq, n.trigger_id, n.rule_version, n.event_id, n.cause, n.awarded, n.total,
+       n.boosts, n.created
 FROM json_to_recordset(%s) AS n(
-    id uuid, user_id uuid, system_id uuid, seq bigint, trigger_id uuid, event_id uuid, cause text,
+    id uuid, user_id uuid, system_id uuid, seq bigint, trigger_id uuid, rule_version bigint, event_id uuid, cause text,
     awarded bigint, total bigint, boosts jsonb, created timestamptz)
 """
 
@@ -82,23 +85,32 @@ def load_triggers() -> list[PointsTrigger]:
     return list(_whole_triggers().filter(status=TriggerStatus.ACTIVE, system__status=ConfigurationStatus.ACTIVE))
 
 
+def load_trigger(id_: UUID) -> PointsTrigger:
+    """Return a trigger, whatever its status, with its points system, metric, achievement and filters."""
+    return _whole_triggers().get(id=id_)
+
+
 def _whole_triggers() -> QuerySet[PointsTrigger]:
     return PointsTrigger.objects.select_related("metric", "achievement", "system").prefetch_related(
         "filters__attribute"
     )
 
 
-def system_rule(system: PointsSystem) -> SystemRule:
+def system_rule(system: PointsSystem, version: int | None = None) -> SystemRule:
     """Return what the rules need of a system."""
-    return SystemRule(id=str(system.id), key=system.key, name=system.name, max_points=system.max_points)
+    return SystemRule(
+        id=str(system.id), key=system.key, name=system.name, max_points=system.max_points, version=version
+    )
 
 
-def trigger_rules(triggers: Iterable[PointsTrigger]) -> list[TriggerRule]:
+def trigger_rules(
+    triggers: Iterable[PointsTrigger], versions: Mapping[str, Version] = NO_VERSIONS
+) -> list[TriggerRule]:
     """Return what the rules need of the triggers, which come in the order of creation."""
-    return [_trigger_rule(trigger, order) for order, trigger in enumerate(triggers)]
+    return [_trigger_rule(trigger, order, versions.get(str(trigger.id))) for order, trigger in enumerate(triggers)]
 
 
-def _trigger_rule(trigger: PointsTrigger, order: int) -> TriggerRule:
+def _trigger_rule(trigger: PointsTrigger, order: int, version: Version | None) -> TriggerRule:
     filters = list(trigger.filters.all())
     return TriggerRule(
         id=str(trigger.id),
@@ -113,6 +125,7 @@ def _trigger_rule(trigger: PointsTrigger, order: int) -> TriggerRule:
         block_if_out_of_points=trigger.block_if_out_of_points,
         streak_length=trigger.streak_length or 1,
         achievement_id=str(trigger.achievement_id) if trigger.achievement_id else None,
+        version=version.number if version else None,
     )
 
 
@@ -134,9 +147,9 @@ def read_balance(user: EndUser, system: PointsSystem) -> int:
 
 
 def read_newest_awards(user: EndUser, system: PointsSystem, count: int) -> list[PointsAward]:
-    """Return the newest lines of the user's ledger in the system with their triggers, the newest first."""
+    """Return the newest lines of the user's ledger in the system with their rules as they were, the newest first."""
     ledger = PointsAward.objects.filter(user=user, system=system).order_by("-seq")
-    return list(ledger.prefetch_related(Prefetch("trigger", queryset=_whole_triggers()))[:count])
+    return recall_rules(list(ledger[:count]))
 
 
 def applied_boosts(award: PointsAward) -> list[AppliedBoost]:

@@ -161,7 +161,7 @@ def test_the_steps_of_every_award_that_the_rules_make_end_in_it(
     for record, before, after, given_ in awards_of(rules, sent):
         facts = facts_of(record, before, after, given_, rules)
         explanation = explain(facts)
-        assert explanation.basis == Basis.AS_TODAY
+        assert explanation.basis == Basis.AS_KNOWN
         assert explanation.sum is not None
         check_steps(explanation.sum, facts)
         assert explanation.sum.points == facts.points
@@ -173,19 +173,19 @@ def test_the_steps_of_every_award_that_the_rules_make_end_in_it(
     boosts=boost_rules,
     maximum=st.none() | st.integers(1, 120),
     sent=st.lists(inputs, min_size=1, max_size=8),
-    points_today=st.integers(-100, 100).filter(bool),
-    maximum_today=st.none() | st.integers(1, 120),
-    times_today=st.none() | st.integers(0, 5),
+    points_known=st.integers(-100, 100).filter(bool),
+    maximum_known=st.none() | st.integers(1, 120),
+    times_known=st.none() | st.integers(0, 5),
     changed=st.tuples(st.booleans(), st.booleans()),
 )
-def test_whatever_was_edited_since_an_explanation_has_no_steps_or_steps_that_end_in_the_award(
+def test_however_little_is_known_an_explanation_has_no_steps_or_steps_that_end_in_the_award(
     triggers: list[TriggerRule],
     boosts: list[BoostRule],
     maximum: int | None,
     sent: list[Input],
-    points_today: int,
-    maximum_today: int | None,
-    times_today: int | None,
+    points_known: int,
+    maximum_known: int | None,
+    times_known: int | None,
     changed: tuple[bool, bool],
 ) -> None:
     rules = rules_of(triggers, boosts, maximum)
@@ -193,11 +193,11 @@ def test_whatever_was_edited_since_an_explanation_has_no_steps_or_steps_that_end
         facts = facts_of(record, before, after, given_, rules)
         edited = replace(
             facts,
-            points=points_today,
-            times=facts.times if times_today is None else times_today,
-            max_points=maximum_today,
-            trigger_changed=changed[0],
-            system_changed=changed[1],
+            points=points_known,
+            times=facts.times if times_known is None else times_known,
+            max_points=maximum_known,
+            trigger_doubtful=changed[0],
+            system_doubtful=changed[1],
         )
         explanation = explain(edited)
         assert (explanation.sum is None) == (explanation.basis == Basis.UNKNOWN)
@@ -211,17 +211,17 @@ def test_whatever_was_edited_since_an_explanation_has_no_steps_or_steps_that_end
     times=st.integers(1, 9),
     before=st.integers(9_001, 20_000),
 )
-def test_points_that_were_edited_since_are_found_where_nothing_cut_or_boosted_the_award(
+def test_points_in_doubt_are_found_where_nothing_cut_or_boosted_the_award(
     paid: int, today: int, times: int, before: int
 ) -> None:
-    facts = Facts(paid * times, before + paid * times, today, times, trigger_changed=True)
+    facts = Facts(paid * times, before + paid * times, today, times, trigger_doubtful=True)
     found = explain(facts).sum
     assert found is not None
     assert found.points == paid
 
 
 def test_an_award_that_an_earlier_maximum_cut_names_that_maximum() -> None:
-    explanation = explain(Facts(awarded=3, total=10, points=5, max_points=500, system_changed=True))
+    explanation = explain(Facts(awarded=3, total=10, points=5, max_points=500, system_doubtful=True))
     assert explanation.basis == Basis.OTHER_MAXIMUM
     assert explanation.sum is not None
     assert (explanation.sum.max_points, explanation.sum.limit) == (10, Limit.MAXIMUM)
@@ -229,9 +229,9 @@ def test_an_award_that_an_earlier_maximum_cut_names_that_maximum() -> None:
 
 def test_points_are_not_guessed_where_several_would_have_paid_the_same() -> None:
     half = (applied(Decimal("0.5"), Rounding.DOWN),)
-    facts = Facts(awarded=10, total=10, points=4, boosts=half, trigger_changed=True)
+    facts = Facts(awarded=10, total=10, points=4, boosts=half, trigger_doubtful=True)
     assert explain(facts).basis == Basis.UNKNOWN
-    at_the_maximum = Facts(awarded=10, total=10, points=4, max_points=10, trigger_changed=True)
+    at_the_maximum = Facts(awarded=10, total=10, points=4, max_points=10, trigger_doubtful=True)
     assert explain(at_the_maximum).basis == Basis.UNKNOWN
 
 

@@ -125,10 +125,10 @@ def test_balances_and_the_ledger_say_what_each_user_holds_and_why(operator: Clie
 
     assert rows(export(operator, BALANCES)) == [["user", "system", "points"], ["alice", "xp", "25"]]
     header, *lines = rows(export(operator, LEDGER))
-    assert header == ["user", "system", "line", "at", "cause", "points", "balance", "reason", "operator"]
+    assert header == ["user", "system", "line", "at", "cause", "points", "balance", "reason", "operator", "rule"]
     assert [line[:3] + line[4:] for line in lines] == [
-        ["alice", "xp", "1", "metric", "30", "30", "", ""],
-        ["alice", "xp", "2", "adjustment", "-5", "25", "'=Paid twice", "maria"],
+        ["alice", "xp", "1", "metric", "30", "30", "", "", "Lessons completed: every 1 · +10"],
+        ["alice", "xp", "2", "adjustment", "-5", "25", "'=Paid twice", "maria", ""],
     ]
 
 

@@ -20,6 +20,7 @@ from engine.tick import pay_due_ticks
 from levels.models import Level
 from points.models import PointsAward, PointsTrigger
 from points.render import render_trigger
+from points.versions import past_rules
 from tests.conftest import Api, Game
 from users.rules import UserChanges
 from webhooks.models import Endpoint, MessageType, OutboxMessage
@@ -147,8 +148,8 @@ def test_a_time_trigger_tells_what_an_event_would(game: Game, endpoint: Endpoint
     assert changed["user"] == of_event["user"]
     (award,), (of_event_award,) = changed["points"].pop("awards"), of_event["points"].pop("awards")
     assert award["boosts"] == of_event_award["boosts"]
-    assert award["trigger"] == render_trigger(PointsTrigger.objects.get(id=trigger.id))
     stored = PointsAward.objects.get(trigger=trigger)
+    assert award["trigger"] == render_trigger(past_rules([stored])[stored.id].trigger)
     assert (award["id"], award["awarded"], award["total"]) == (str(stored.id), 15, 30)
     assert award["date"] == "2026-03-10T13:00:05.000Z"
     assert changed["points"] == of_event["points"] | {"total": 30, "added": 15, "level": level["newLevel"]}

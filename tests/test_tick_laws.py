@@ -24,6 +24,7 @@ from engine.tick import pay_due_ticks
 from points.models import PointsBalance, PointsDay, PointsTrigger
 from points.rules import POINTS_LIMIT, STRICTEST, Award, Balance, Firing, pay
 from points.store import load_triggers, system_rule, trigger_rules
+from points.versions import current_versions
 from tests.conftest import Game
 from users.models import EndUser
 from users.rules import local_date, matches
@@ -180,7 +181,7 @@ def boosts_for(user: EndUser) -> list[BoostRule]:
 
 def expected(game: Game) -> dict[str, list[Award]]:
     """Return by external id what the rules award when all triggers fire at DUE."""
-    system, triggers = system_rule(game.xp), trigger_rules(load_triggers())
+    system, triggers = system_rule(game.xp), trigger_rules(load_triggers(), current_versions(load_triggers()))
     awards = {}
     for user in EndUser.objects.filter(created__lt=DUE):
         stored = PointsBalance.objects.filter(user=user, system=game.xp).first()
@@ -191,21 +192,29 @@ def expected(game: Game) -> dict[str, list[Award]]:
     return awards
 
 
-Line = tuple[str, str, int, int, int, str]
+Line = tuple[str, str, int | None, int, int, int, str]
 
 
 def lines_of(awards: dict[str, list[Award]]) -> list[Line]:
-    """Return external id, trigger, seq, awarded, total and boosts of each, the boosts as the pipeline stores them."""
+    """Return external id, trigger, its version, seq, awarded, total and boosts of each, as the pipeline stores them."""
     return sorted(
-        (user, str(each.trigger_id), each.seq, each.awarded, each.total, as_stored(encode_text(each.boosts)))
+        (
+            user,
+            str(each.trigger_id),
+            each.version,
+            each.seq,
+            each.awarded,
+            each.total,
+            stored_boosts(each),
+        )
         for user, its_awards in awards.items()
         for each in its_awards
     )
 
 
-def as_stored(text: str) -> str:
+def stored_boosts(award: Award) -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT %s::jsonb::text", [text])
+        cursor.execute("SELECT %s::jsonb::text", [encode_text(award.boosts)])
         stored: str = cursor.fetchone()[0]
     return stored
 
@@ -213,7 +222,7 @@ def as_stored(text: str) -> str:
 def lines_stored() -> list[Line]:
     with connection.cursor() as cursor:
         cursor.execute("""
-            SELECT u.external_id, a.trigger_id::text, a.seq, a.awarded, a.total, a.boosts::text
+            SELECT u.external_id, a.trigger_id::text, a.rule_version, a.seq, a.awarded, a.total, a.boosts::text
             FROM points_pointsaward a JOIN users_enduser u ON u.id = a.user_id
         """)
         return sorted(cursor.fetchall())

@@ -64,6 +64,7 @@ DAMAGE = {
     "an event that is missing": "DELETE FROM metrics_event",
     "an event of nobody": "UPDATE metrics_event SET user_id = gen_random_uuid()",
     "a trigger that is missing": "DELETE FROM points_triggerfilter; DELETE FROM points_pointstrigger",
+    "a version of a rule that never was": "UPDATE points_pointsaward SET rule_version = 0",
     "a streak that its history does not know": "UPDATE streaks_streak SET length = length + 1",
     "a period that follows on none": "UPDATE streaks_streakperiod SET length = 5; UPDATE streaks_streak SET length = 5",
     "points on a day that were not awarded": "UPDATE points_pointsday SET change = change + 1",
