@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from rest_framework.request import Request
 
 from api.errors import invalid
+from api.unknown_fields import NAME_LENGTH_MAX, nearest_of
 from core.json import parse_day
 from users.models import AttributeType
 from users.store import load_attribute_keys
@@ -16,6 +17,21 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 DAY_MIN: Final = date(1900, 1, 1)
 DAY_MAX: Final = date(2999, 12, 31)
+
+
+def check_parameters(request: Request, *known: str) -> None:
+    """Raise ApiError where the query has a parameter that the call does not know: `dryRun` must not delete anything.
+
+    `format` is let through, since some clients send it with every call: answers are JSON whatever it says.
+    """
+    for name in request.query_params:
+        if name not in (*known, "format"):
+            shown = name[:NAME_LENGTH_MAX]
+            nearest = nearest_of(shown, known)
+            allowed = f"it can have {', '.join(known)}." if known else "it has none."
+            raise invalid(
+                f"{shown} is not a parameter of this call; {f'did you mean {nearest}?' if nearest else allowed}"
+            )
 
 
 def whole_number(request: Request, name: str, *, least: int, most: int | None = None, default: int) -> int:

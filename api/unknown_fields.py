@@ -77,13 +77,13 @@ def _known_of_object(raw: bytes | Raw, shape: shapes.StructType, place: str, fou
         if name in fields:
             known[name] = Raw(_known_of(value, fields[name], f"{place}.{name}", found))
         else:
-            nearest = _nearest(name, tuple(fields)) if len(name) <= NAME_LENGTH_MAX else None
+            nearest = nearest_of(name, tuple(fields)) if len(name) <= NAME_LENGTH_MAX else None
             found.append(UnknownField(place, name, cast(type[Fields], shape.cls), nearest))
     return msgspec.json.encode(known)
 
 
 @lru_cache(maxsize=1024)
-def _nearest(name: str, fields: tuple[str, ...]) -> str | None:
+def nearest_of(name: str, fields: tuple[str, ...]) -> str | None:
     """Return the field that was probably meant, whatever its case and underscores."""
     plain = {_plain(field): field for field in fields}
     close = get_close_matches(_plain(name), plain, n=1)
@@ -101,7 +101,8 @@ def refuse(unknown: Sequence[UnknownField]) -> str:
 
 def _refused(field: UnknownField) -> str:
     if field.is_read_only:
-        return f"{field.path} of {field.parent.called} cannot be set here: leave it out."
+        verb = "changed" if "id" in field.parent.__struct_fields__ else "set"
+        return f"{field.path} of {field.parent.called} cannot be {verb}: leave it out."
     allowed = ", ".join(field.parent.__struct_encode_fields__)
     meant = f"did you mean {field.nearest}?" if field.nearest else f"it can have {allowed}."
     return f"{field.path} is not a field of {field.parent.called}; {meant}"

@@ -379,7 +379,8 @@ def test_a_level_shows_every_field_of_the_contract_and_keeps_its_key(api: Api, g
     shown = {"id": made["id"], "name": "Gold", "key": "gold", "points": 50, "description": "Shiny", "badge": badge}
     assert made == shown
     changes = {"name": "Platinum", "points": 60, "description": "", "badge": None}
-    assert update_one(api, path, changes | {"id": made["id"], "key": "platinum"}) == shown | changes
+    assert refuse_one(api, path, {"id": made["id"], "key": "platinum"}).startswith("key of a level cannot be changed")
+    assert update_one(api, path, changes | {"id": made["id"]}) == shown | changes
     assert api.get("/v1/points/xp/levels").json()[0]["badgeUrl"] is None
 
 
@@ -486,7 +487,10 @@ def test_a_boost_shows_every_field_of_the_contract(api: Api, game: Game) -> None
     assert made == shown
     changes = {"name": "Half", "start": "2026-01-02", "multiplier": 0.5, "rounding": "up"}
     nulls: dict[str, Any] = {"end": None, "userAttributes": None}
-    changed = update_one(api, path, changes | nulls | {"id": made["id"], "userId": "alice"})
+    assert refuse_one(api, path, {"id": made["id"], "userId": "alice"}).startswith(
+        "userId of a boost cannot be changed"
+    )
+    changed = update_one(api, path, changes | nulls | {"id": made["id"]})
     assert changed == shown | changes | {"end": None, "userAttributes": []}
     of_alice = create_one(api, path, boost(userId="alice", end=None, userAttributes=None))
     assert (of_alice["userId"], "userAttributes" in of_alice, of_alice["rounding"]) == ("alice", False, "down")

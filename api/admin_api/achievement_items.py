@@ -1,11 +1,12 @@
 """How an achievement is written in a body of the Admin API."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from achievements.models import Achievement, AchievementStatus
+from achievements.render_admin import AdminAchievementJson
 from achievements.rules import AchievementType
 from api.admin_api.parts import (
     BadgeItem,
@@ -19,6 +20,7 @@ from api.admin_api.parts import (
 )
 from api.admin_api.resources import WIRE_NAMES, given_fields, one_of
 from api.errors import invalid
+from core.fields import Fields
 from core.models import ConfigurationStatus
 
 ACHIEVEMENT_WIRE_NAMES: Final = {**WIRE_NAMES, "type": "trigger"}
@@ -29,8 +31,11 @@ ANNIVERSARY: Final = "anniversary"
 NotOffered = Annotated[Any, Meta(description="Of anniversary achievements, which are not offered: leave it out.")]
 
 
-class AchievementFields(Struct, rename="camel", frozen=True, kw_only=True):
+class AchievementFields(Fields, frozen=True, kw_only=True):
     """What can be said of an achievement both when making and when changing it."""
+
+    called: ClassVar = "an achievement"
+    shown_as: ClassVar = AdminAchievementJson
 
     description: str | None | UnsetType = UNSET
     status: str | UnsetType = UNSET
@@ -45,14 +50,14 @@ class AchievementFields(Struct, rename="camel", frozen=True, kw_only=True):
     anniversary_years: NotOffered = None
 
 
-class AchievementItem(AchievementFields, rename="camel", frozen=True, kw_only=True):
+class AchievementItem(AchievementFields, frozen=True, kw_only=True):
     """An achievement to make; inactive unless its status says otherwise."""
 
     name: str
     trigger: str
 
 
-class AchievementPatch(AchievementFields, rename="camel", frozen=True, kw_only=True):
+class AchievementPatch(AchievementFields, frozen=True, kw_only=True):
     """A change of an achievement; the fields given change, null clears the description, the badge or filters."""
 
     id: str

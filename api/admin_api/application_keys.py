@@ -1,7 +1,8 @@
 """Keys for single users in the Admin API: made and revoked, never shown again."""
 
+from typing import ClassVar
+
 from drf_spectacular.utils import extend_schema
-from msgspec import Struct
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -11,11 +12,15 @@ from access.render import NewApplicationKeyJson, render_application_key
 from access.services import create_application_key
 from api.admin_api.resources import IDS, DeletedJson, Resource
 from api.openapi import body_of, created_of, deleted_of, errors
+from core.fields import Fields
 from users.fields import ExternalId
 
 
-class ApplicationKeyItem(Struct, rename="camel", frozen=True):
+class ApplicationKeyItem(Fields, frozen=True):
     """A user to make a key for, who need not be known yet."""
+
+    called: ClassVar = "an application key"
+    shown_as: ClassVar = NewApplicationKeyJson
 
     user_id: ExternalId
 

@@ -1,28 +1,37 @@
 """Attributes in the Admin API."""
 
+from typing import ClassVar
+
 from drf_spectacular.utils import extend_schema
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.admin_api.resources import IDS, PAGE, DeletedJson, Patch, Resource, given_fields, one_of
 from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
+from core.fields import Fields
 from core.services import create_checked, update_checked
 from users.models import Attribute, AttributeType
 from users.render import AdminAttributeJson, render_admin_attribute
 
 
-class AttributeItem(Struct, rename="camel", frozen=True):
+class AttributeItem(Fields, frozen=True):
     """An attribute to make."""
+
+    called: ClassVar = "an attribute"
+    shown_as: ClassVar = AdminAttributeJson
 
     name: str
     key: str
     type: str
 
 
-class AttributePatch(Patch, rename="camel", frozen=True, kw_only=True):
+class AttributePatch(Patch, frozen=True, kw_only=True):
     """A change of an attribute; its key and type are for ever."""
+
+    called: ClassVar = "an attribute"
+    shown_as: ClassVar = AdminAttributeJson
 
     name: str | UnsetType = UNSET
 

@@ -1,28 +1,32 @@
 """How a boost is written in a body of the Admin API, on its own or inside a points system."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from api.admin_api.parts import Day, FilterItem, Number, read_day, read_number, with_filters
 from api.admin_api.resources import given_fields, one_of
 from boosts.models import Boost
 from boosts.render import AdminBoostJson, render_admin_boost
 from boosts.services import phase_now
+from core.fields import Fields
 from points.rules import Rounding
 from users.fields import ExternalId
 
 
-class BoostFields(Struct, rename="camel", frozen=True, kw_only=True):
+class BoostFields(Fields, frozen=True, kw_only=True):
     """What can be said of a boost both when making and when changing it."""
+
+    called: ClassVar = "a boost"
+    shown_as: ClassVar = AdminBoostJson
 
     end: Day | None | UnsetType = UNSET
     rounding: str | UnsetType = UNSET
     user_attributes: list[FilterItem] | None | UnsetType = UNSET
 
 
-class BoostItem(BoostFields, rename="camel", frozen=True, kw_only=True):
+class BoostItem(BoostFields, frozen=True, kw_only=True):
     """A boost to make, live at once: for everyone, for users with some attributes, or for one user."""
 
     name: str
@@ -31,7 +35,7 @@ class BoostItem(BoostFields, rename="camel", frozen=True, kw_only=True):
     user_id: ExternalId | None | UnsetType = UNSET
 
 
-class BoostPatch(BoostFields, rename="camel", frozen=True, kw_only=True):
+class BoostPatch(BoostFields, frozen=True, kw_only=True):
     """A change of a boost that is not finished; the fields given change, null removes the end or the filters."""
 
     id: str

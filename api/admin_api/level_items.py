@@ -1,15 +1,20 @@
 """How a level is written in a body of the Admin API, on its own or inside a points system."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from api.admin_api.parts import BadgeItem, with_badge
 from api.admin_api.resources import Patch, given_fields
+from core.fields import Fields
+from levels.render import AdminLevelJson
 
 
-class LevelItem(Struct, rename="camel", frozen=True):
+class LevelItem(Fields, frozen=True):
     """A level to make; `points` is the total from which on users have it."""
+
+    called: ClassVar = "a level"
+    shown_as: ClassVar = AdminLevelJson
 
     name: str
     key: str
@@ -18,8 +23,11 @@ class LevelItem(Struct, rename="camel", frozen=True):
     badge: BadgeItem | None | UnsetType = UNSET
 
 
-class LevelPatch(Patch, rename="camel", frozen=True, kw_only=True):
+class LevelPatch(Patch, frozen=True, kw_only=True):
     """A change of a level; its key is for ever, null removes the badge."""
+
+    called: ClassVar = "a level"
+    shown_as: ClassVar = AdminLevelJson
 
     name: str | UnsetType = UNSET
     points: int | UnsetType = UNSET

@@ -1,22 +1,26 @@
 """Metrics in the Admin API."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.admin_api.resources import IDS, PAGE, DeletedJson, Patch, Resource, given_fields, one_of
 from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
+from core.fields import Fields
 from core.services import create_checked, update_checked
 from metrics.models import Metric, UnitType
 from metrics.render import AdminMetricJson, render_admin_metric
 
 
-class MetricItem(Struct, rename="camel", frozen=True):
+class MetricItem(Fields, frozen=True):
     """A metric to make."""
+
+    called: ClassVar = "a metric"
+    shown_as: ClassVar = AdminMetricJson
 
     name: str
     key: str
@@ -24,8 +28,11 @@ class MetricItem(Struct, rename="camel", frozen=True):
     units: str | UnsetType = UNSET
 
 
-class MetricPatch(Patch, rename="camel", frozen=True, kw_only=True):
+class MetricPatch(Patch, frozen=True, kw_only=True):
     """A change of a metric; its key is for ever."""
+
+    called: ClassVar = "a metric"
+    shown_as: ClassVar = AdminMetricJson
 
     name: str | UnsetType = UNSET
     unit_type: str | UnsetType = UNSET

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from datetime import date
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from django.db.models import QuerySet
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw
 
 from api.admin_api.resources import Row, parse_id
 from api.bodies import exact_number
 from api.errors import invalid
+from core.fields import Fields
 from core.json import parse_day
 from core.models import ConfigurationStatus
 from metrics.models import Metric
@@ -27,15 +28,19 @@ Day = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 """A day as YYYY-MM-DD; read it with `read_day`."""
 
 
-class FilterItem(Struct, rename="camel", frozen=True):
+class FilterItem(Fields, frozen=True):
     """An attribute, by its id, and the value that it must have."""
+
+    called: ClassVar = "a filter"
 
     attribute_id: str
     attribute_value: str
 
 
-class BadgeItem(Struct, frozen=True):
+class BadgeItem(Fields, frozen=True):
     """A badge by its address."""
+
+    called: ClassVar = "a badge"
 
     url: str
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final, Generic, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
+import msgspec
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -18,7 +19,8 @@ from rest_framework.response import Response
 from api.bodies import read_body, read_part
 from api.errors import ApiError, invalid, not_found
 from api.openapi import whole_number_parameter
-from api.parameters import texts, whole_number
+from api.parameters import check_parameters, texts, whole_number
+from core.fields import Fields
 from core.models import Configuration, ConfigurationStatus
 from core.services import archive, messages_by_field
 
@@ -60,8 +62,14 @@ class DeletedJson(TypedDict):
     id: str
 
 
-class Patch(Struct, rename="camel", frozen=True):
+class Patch(Fields, frozen=True):
     """An item that changes a row; the fields given change."""
+
+    id: str
+
+
+class _Identified(Struct):
+    """An item of which only the id is read, whatever else it has."""
 
     id: str
 
@@ -81,6 +89,7 @@ class Resource(Generic[Row]):
 
     def list(self, request: Request) -> Response:
         """Answer with a page of the rows, in the order of creation."""
+        check_parameters(request, "limit", "skip")
         limit = whole_number(request, "limit", least=1, most=ITEMS_MAX, default=LIST_DEFAULT)
         skip = whole_number(request, "skip", least=0, default=0)
         rows = self._live().order_by("created", "id")[skip : skip + limit]
@@ -99,6 +108,7 @@ class Resource(Generic[Row]):
 
     def create(self, request: Request, type_: type[Any], create: Callable[[Any], Any]) -> Response:
         """Make what `create` returns the wire's shape of, for each item that is a valid `type_`."""
+        check_parameters(request)
         created, issues = [], []
         for index, raw in enumerate(_items(request)):
             try:
@@ -109,6 +119,7 @@ class Resource(Generic[Row]):
 
     def update(self, request: Request, type_: type[Any], update: Callable[[Row, Any], Row]) -> Response:
         """Change the row of each item that is a valid `type_`, under the row's lock."""
+        check_parameters(request)
 
         def change(item: Any) -> Any:
             return self.render(update(self._lock(item.id), item))
@@ -123,6 +134,7 @@ class Resource(Generic[Row]):
 
     def delete(self, request: Request) -> Response:
         """Archive the rows whose ids the address names, one after the other, but for those that are in use."""
+        check_parameters(request, "ids")
 
         def put_away(id_: str) -> DeletedJson:
             row = self._lock(id_)
@@ -182,8 +194,8 @@ def _items(request: Request) -> list[Raw]:
 
 def _update_issue(raw: Raw, index: int, message: str) -> IssueJson:
     try:
-        return IssueJson(id=read_part(raw, Patch).id, severity="error", message=message)
-    except ApiError:
+        return IssueJson(id=msgspec.json.decode(raw, type=_Identified).id, severity="error", message=message)
+    except (msgspec.DecodeError, RecursionError):
         return IssueJson(index=index, severity="error", message=message)
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from drf_spectacular.utils import extend_schema
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,6 +16,8 @@ from api.admin_api.resources import ITEMS_MAX, attempt, given_fields, one_of
 from api.bodies import read_body
 from api.errors import invalid
 from api.openapi import body_of, errors, json_of
+from api.parameters import check_parameters
+from core.fields import Fields
 from metrics.models import Metric
 from streaks.models import EvaluationMode, StreakMetric, StreakSettings
 from streaks.render_admin import StreakSettingsJson, render_streak_settings
@@ -30,15 +32,20 @@ NOT_OFFERED: Final = {
 """The settings of what there is not, by their field: its name on the wire, what it is, the only value it can have."""
 
 
-class StreakMetricItem(Struct, rename="camel", frozen=True):
+class StreakMetricItem(Fields, frozen=True):
     """A metric that counts, by its key, and how much of it in one period is enough."""
+
+    called: ClassVar = "a metric of the streak settings"
 
     key: str
     threshold: Number
 
 
-class StreakSettingsPatch(Struct, rename="camel", frozen=True):
+class StreakSettingsPatch(Fields, frozen=True):
     """A change of the settings; the fields given change, and metrics replace all others."""
+
+    called: ClassVar = "the streak settings"
+    shown_as: ClassVar = StreakSettingsJson
 
     frequency: str | UnsetType = UNSET
     evaluation_mode: str | UnsetType = UNSET
@@ -68,6 +75,7 @@ class StreakSettingsView(APIView):
     )
     def patch(self, request: Request) -> Response:
         """Change the settings: all that is given, or nothing. Another frequency starts every streak anew."""
+        check_parameters(request)
         keywords = _keywords(read_body(request._request, StreakSettingsPatch))
         return Response(_render(attempt(partial(update_settings, **keywords))))
 

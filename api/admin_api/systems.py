@@ -1,10 +1,10 @@
 """Points systems in the Admin API."""
 
 from collections.abc import Callable, Iterable
-from typing import NotRequired, TypeVar
+from typing import ClassVar, NotRequired, TypeVar
 
 from drf_spectacular.utils import extend_schema
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -17,6 +17,7 @@ from api.admin_api.trigger_items import TriggerItem, trigger_keywords
 from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
 from boosts.render import AdminBoostJson
 from boosts.services import create_live_boost
+from core.fields import Fields
 from core.services import update_checked
 from levels.render import AdminLevelJson, render_admin_level
 from levels.services import create_level
@@ -29,8 +30,11 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-class SystemItem(Struct, rename="camel", frozen=True):
+class SystemItem(Fields, frozen=True):
     """A points system to make, with its triggers, levels and boosts: all of it or nothing."""
+
+    called: ClassVar = "a points system"
+    shown_as: ClassVar = AdminSystemJson
 
     name: str
     key: str
@@ -49,8 +53,11 @@ class CreatedSystemJson(AdminSystemJson):
     boosts: NotRequired[list[AdminBoostJson]]
 
 
-class SystemPatch(Patch, rename="camel", frozen=True, kw_only=True):
+class SystemPatch(Patch, frozen=True, kw_only=True):
     """A change of a points system; its key is for ever, null removes the badge or the maximum."""
+
+    called: ClassVar = "a points system"
+    shown_as: ClassVar = AdminSystemJson
 
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET

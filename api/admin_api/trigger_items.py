@@ -1,19 +1,23 @@
 """How a trigger is written in a body of the Admin API, on its own or inside a points system."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from achievements.models import Achievement
 from api.admin_api.parts import FilterItem, metric_of, row_of, with_filters
 from api.admin_api.resources import given_fields, one_of
+from core.fields import Fields
 from core.models import ConfigurationStatus
 from points.models import TimeUnit, TriggerStatus, TriggerType
-from points.render_admin import TIME_UNITS
+from points.render_admin import TIME_UNITS, AdminTriggerJson
 
 
-class TriggerFields(Struct, rename="camel", frozen=True, kw_only=True):
+class TriggerFields(Fields, frozen=True, kw_only=True):
     """What can be said of a trigger both when making and when changing it."""
+
+    called: ClassVar = "a trigger"
+    shown_as: ClassVar = AdminTriggerJson
 
     status: str | UnsetType = UNSET
     user_attributes: list[FilterItem] | None | UnsetType = UNSET
@@ -27,14 +31,14 @@ class TriggerFields(Struct, rename="camel", frozen=True, kw_only=True):
     block_if_out_of_points: bool | UnsetType = UNSET
 
 
-class TriggerItem(TriggerFields, rename="camel", frozen=True, kw_only=True):
+class TriggerItem(TriggerFields, frozen=True, kw_only=True):
     """A trigger to make; inactive unless its status says otherwise."""
 
     type: str
     points: int
 
 
-class TriggerPatch(TriggerFields, rename="camel", frozen=True, kw_only=True):
+class TriggerPatch(TriggerFields, frozen=True, kw_only=True):
     """A change of a trigger; the fields given change, null clears filters."""
 
     id: str

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from api.admin_api.resources import parse_id
 from api.errors import invalid, not_found
 from api.openapi import errors, json_of, whole_number_parameter
-from api.parameters import whole_number
+from api.parameters import check_parameters, whole_number
 from webhooks.delivery import body_of
 from webhooks.feed import FeedMessage, read_feed
 from webhooks.models import Endpoint, EndpointStatus
@@ -63,6 +63,7 @@ class WebhookEventsView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return what happened behind a position, in an order in which nothing is ever slipped in before it."""
+        check_parameters(request, "endpoint", "after", "limit")
         endpoint = _find_feed(request.query_params.get("endpoint", ""))
         after = whole_number(request, "after", least=0, most=POSITION_MAX, default=0)
         limit = whole_number(request, "limit", least=1, most=EVENTS_MAX, default=EVENTS_MAX)
