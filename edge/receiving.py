@@ -1,0 +1,134 @@
+"""Receiving bodies whole, in the event loop, before anybody works on the request.
+
+A thread that reads from a sender waits for as long as the sender likes. So no thread is given to a request before all
+of its body is here, within a time and a size. A stranger who sends slowly holds a connection and nothing else.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from tempfile import SpooledTemporaryFile
+from typing import Final, Self
+
+from api.errors import ApiError, too_large
+from api.hot_path import Application, Headers, Message, Receive, Send
+from edge.refusals import send_refusal
+from edge.terms import Doorkeeper, terms_of_strangers
+from edge.unpacking import CHUNK_BYTES, unpacker
+
+SMALL_BYTES_MAX: Final = 65_536
+"""A body up to this size is kept in memory and taken from anybody; of a larger one the sender is looked at first."""
+
+STRANGERS_MAX: Final = 50
+"""How many strangers may send more than a small body at the same time; each takes up to 1 MB of the disk."""
+
+TAKEN_OFF: Final = (b"content-length", b"content-encoding", b"transfer-encoding")
+
+
+def with_whole_bodies(application: Application, doorkeeper: Doorkeeper) -> Application:
+    """Return an application that lets `application` answer a request once its whole body is here.
+
+    Bodies then come without `Transfer-Encoding` and `Content-Encoding`, and with `Content-Length`. A body that cannot
+    be received is answered here with 400, 401, 408, 413, 415 or 503, and the connection closed.
+    """
+    crowd = Crowd()
+
+    async def receiving(scope: Message, receive: Receive, send: Send) -> None:
+        headers: Headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        if not _has_body(headers):
+            await application(scope, receive, send)
+            return
+        with Reception(scope["path"], headers, receive, crowd) as reception:
+            try:
+                await reception.receive_whole(doorkeeper)
+            except ConnectionResetError:
+                return
+            except Exception as error:
+                await send_refusal(scope, send, error)
+                return
+            await application(reception.scope_of(scope), reception.give, send)
+
+    return receiving
+
+
+def _has_body(headers: Headers) -> bool:
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+
+class Crowd:
+    """How many strangers sent more than a small body, and are not answered yet."""
+
+    def __init__(self) -> None:
+        self.strangers = 0
+
+
+class Reception:
+    """One body: received from the sender, then given to the application."""
+
+    def __init__(self, path: str, headers: Headers, receive: Receive, crowd: Crowd) -> None:
+        self._path, self._headers, self._receive, self._crowd = path, headers, receive, crowd
+        self._file = SpooledTemporaryFile(max_size=SMALL_BYTES_MAX)  # noqa: SIM115 -- __exit__ closes it
+        self._terms = terms_of_strangers()
+        self._is_looked_at, self._is_in_crowd = False, False
+        self._bytes_come, self._bytes_kept, self._bytes_given = 0, 0, 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._crowd.strangers -= self._is_in_crowd
+
+    async def receive_whole(self, doorkeeper: Doorkeeper) -> None:
+        """Receive all of it. Raises ApiError, or ConnectionResetError where the sender went away."""
+        started_s = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(started_s + self._terms.seconds_max) as timer:
+                async for size in self._sizes():
+                    if size > SMALL_BYTES_MAX and not self._is_looked_at:
+                        await self._look_at_sender(doorkeeper)
+                        timer.reschedule(started_s + self._terms.seconds_max)
+                    if size > self._terms.bytes_max:
+                        raise too_large(self._terms.bytes_max)
+        except TimeoutError as error:
+            message = f"The body came too slowly: all of it must arrive within {self._terms.seconds_max:g} seconds."
+            raise ApiError(408, message) from error
+        self._file.seek(0)
+
+    async def _sizes(self) -> AsyncIterator[int]:
+        """Keep what comes; say before and after each part how large the body is at least."""
+        unpack = unpacker(self._headers.get(b"content-encoding", b""))
+        announced = self._headers.get(b"content-length", b"")
+        yield int(announced) if announced.isdigit() else 0
+        has_more = True
+        while has_more:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise ConnectionResetError
+            part, has_more = message.get("body", b""), message.get("more_body", False)
+            self._bytes_come += len(part)
+            for plain in unpack(part, not has_more):
+                self._file.write(plain)
+                self._bytes_kept += len(plain)
+                yield max(self._bytes_come, self._bytes_kept)
+
+    async def _look_at_sender(self, doorkeeper: Doorkeeper) -> None:
+        self._is_looked_at = True
+        self._terms = await doorkeeper.terms(self._path, self._headers)
+        if self._terms.is_stranger:
+            if self._crowd.strangers >= STRANGERS_MAX:
+                raise ApiError(503, "Too many large bodies are received already; try again soon.", retry_after_s=1)
+            self._crowd.strangers += 1
+            self._is_in_crowd = True
+
+    def scope_of(self, scope: Message) -> Message:
+        """Return the request's scope with headers that describe the body as it is given."""
+        headers = [line for line in scope["headers"] if line[0] not in TAKEN_OFF]
+        return {**scope, "headers": [*headers, (b"content-length", b"%d" % self._bytes_kept)]}
+
+    async def give(self) -> Message:
+        """Give the next part of the body, as an ASGI server does."""
+        if self._bytes_given == self._bytes_kept > 0:
+            return await self._receive()
+        part = self._file.read(CHUNK_BYTES)
+        self._bytes_given += len(part)
+        return {"type": "http.request", "body": part, "more_body": self._bytes_given < self._bytes_kept}
