@@ -1,22 +1,31 @@
 """What request bodies look like, and how they are read: strictly, with one clear sentence for what is wrong."""
 
+import re
 from collections.abc import Hashable, Iterator
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 from django.http import HttpRequest
 from msgspec import Meta, Raw
+from msgspec.structs import replace
 
 from api.errors import ApiError, invalid, too_large
 from api.unknown_fields import UnknownField, hints, refuse, split_off, warn
 from core.describe import describe
 from core.fields import Fields
 from core.refusal import Refusal
-from core.warnings import Warnings
+from core.warnings import FieldWarning, Warnings
 from metrics.rules import VALUE_LIMIT, quantize
-from users.fields import AttributeValue, IdentifiedUser, UserFields, changes_of
+from users.fields import (
+    PROFILE_FIELDS,
+    AttributeValue,
+    IdentifiedUser,
+    UserFields,
+    changes_of,
+    usable_changes_of,
+)
 from users.rules import UserChanges
 
 Body = TypeVar("Body")
@@ -56,6 +65,17 @@ class CompletionBody(Fields, frozen=True):
     called: ClassVar = "a completion"
 
     user: IdentifiedUser
+
+
+class Report(NamedTuple, Generic[Body]):
+    """What a body reports of a user.
+
+    `ignored` names the fields that nobody knows, `unreadable` the fields of the user's profile that were left out.
+    """
+
+    body: Body
+    ignored: Warnings
+    unreadable: tuple[FieldWarning, ...] = ()
 
 
 @cache
@@ -120,6 +140,60 @@ def read_part_forgiving(raw: bytes | Raw, type_: type[Body], *, whole: str = "Th
         return _decode(known, type_, whole), warn(unknown)
     except msgspec.ValidationError as error:
         raise invalid(" ".join([describe(error, whole=whole), *hints(unknown)])) from error
+
+
+def read_report(raw: bytes, type_: type[Body]) -> Report[Body]:
+    """Return a JSON body that reports something of its `user`. Raises ApiError as `read_body` does."""
+    _check_utf_8(raw)
+    return read_part_of_report(raw, type_)
+
+
+def read_part_of_report(raw: bytes | Raw, type_: type[Body], *, whole: str = "The body") -> Report[Body]:
+    """Return a body, or a part, that reports something of its `user`, whatever its fields about the user's profile are.
+
+    A client that knows a name as a number, or that cut a letter of it in two, still tells what the user did.
+    """
+    try:
+        return Report(*read_part_forgiving(raw, type_, whole=whole))
+    except ApiError:
+        readable, unreadable = _without_unreadable(raw)
+        if not unreadable:
+            raise
+    return Report(*read_part_forgiving(readable, type_, whole=whole), unreadable)
+
+
+def _without_unreadable(raw: bytes | Raw) -> tuple[bytes, tuple[FieldWarning, ...]]:
+    """Return the body without those profile fields of its user that cannot be read, and a warning for each."""
+    marked = _HALF_LETTER.sub(lambda found: _NUL if found[1] else found[0], bytes(raw))
+    try:
+        body = _decoder(dict[str, Raw]).decode(marked)
+        user = _decoder(dict[str, Raw]).decode(body["user"])
+    except (msgspec.DecodeError, KeyError, RecursionError):
+        return bytes(raw), ()
+    warnings = {name: told for name in PROFILE_FIELDS.values() if name in user and (told := _unread(name, user[name]))}
+    known = {name: value for name, value in user.items() if name not in warnings}
+    readable = msgspec.json.encode({**body, "user": known})
+    if marked != bytes(raw) and _NUL in readable:
+        # A letter is cut in two elsewhere, too.
+        return bytes(raw), ()
+    return readable, tuple(warnings.values())
+
+
+# JSON's escapes, one by one; the group is half of a letter that needs two of them, without its other half. JavaScript
+# writes one where a text was cut between them, and the decoder refuses the whole body for it, wherever it stands.
+_HALF_LETTER: Final = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
+_NUL: Final = rb"\u0000"
+
+
+def _unread(name: str, raw: Raw) -> FieldWarning | None:
+    """Return why a profile field cannot be read, None if it can."""
+    try:
+        _decode(b'{"%s":%s}' % (name.encode(), bytes(raw)), UserFields, "user")
+    except msgspec.ValidationError as error:
+        return FieldWarning(f"user.{name}", describe(error, root="user"))
+    except ApiError:
+        return FieldWarning(f"user.{name}", f"user.{name} must not contain the NUL character, or half of another.")
+    return None
 
 
 def _decode(raw: bytes | Raw, type_: type[Body], whole: str) -> Body:
@@ -188,12 +262,18 @@ def read_value(raw: Raw) -> Decimal:
     return quantize(value)
 
 
-def user_changes(external_id: str, fields: UserFields, root: str = "") -> UserChanges:
-    """Return what the body says of its user. `root` is where the fields stand in the body. Raises ApiError."""
+def user_changes(external_id: str, fields: UserFields) -> UserChanges:
+    """Return what a body that is about a user says of them. Raises ApiError."""
     try:
-        return changes_of(external_id, fields, root)
+        return changes_of(external_id, fields)
     except Refusal as refusal:
         raise invalid(refusal.message) from refusal
+
+
+def reported_user(user: IdentifiedUser, unreadable: tuple[FieldWarning, ...]) -> UserChanges:
+    """Return what can be stored of what a report says of its user; `unreadable` is what was left out to read it."""
+    changes = usable_changes_of(user.id, user, root="user.")
+    return replace(changes, warnings=unreadable + changes.warnings) if unreadable else changes
 
 
 IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255

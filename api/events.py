@@ -15,10 +15,10 @@ from api.bodies import (
     EventBody,
     check_idempotency_key,
     read_body,
-    read_forgiving,
-    read_part_forgiving,
+    read_part_of_report,
+    read_report,
     read_value,
-    user_changes,
+    reported_user,
 )
 from api.errors import STATUS_OF_REASON, ApiError, invalid, rejection
 from api.http import json_response
@@ -52,8 +52,8 @@ def event(request: HttpRequest, key: str) -> HttpResponse:
     if request.method != "POST":
         raise ApiError(405, f'Method "{request.method}" not allowed.')
     api_key = authenticate_event(request.headers.get("X-API-KEY"))
-    given, warnings = event_input(api_key, key, request.headers.get("Idempotency-Key"), request.body)
-    json, status = event_answer(process_one(given), warnings)
+    given, ignored = event_input(api_key, key, request.headers.get("Idempotency-Key"), request.body)
+    json, status = event_answer(process_one(given), ignored)
     return json_response(json, status=status)
 
 
@@ -64,27 +64,28 @@ def event_input(
 
     Raises ApiError.
     """
-    body, warnings = read_forgiving(content, EventBody)
+    body, ignored, unreadable = read_report(content, EventBody)
     check_user(api_key, body.user.id)
     check_idempotency_key(idempotency_key)
     given = EventInput(
-        user=user_changes(body.user.id, body.user, root="user."),
+        user=reported_user(body.user, unreadable),
         metric_key=metric_key,
         value=read_value(body.value),
         attributes=body.attributes or {},
         idempotency_key=idempotency_key,
         api_key_id=api_key.id,
     )
-    return given, warnings
+    return given, ignored
 
 
-def event_answer(processed: Processed, warnings: Warnings) -> tuple[EventJson, int]:
+def event_answer(processed: Processed, ignored: Warnings) -> tuple[EventJson, int]:
     """Return the answer to an event that was processed alone or with others, and its status. Raises ApiError."""
     outcome = processed.outcomes[0]
     if isinstance(outcome, Rejected):
         raise rejection(outcome)
     if not isinstance(outcome, Accepted | Replayed):
         raise TypeError("An event is accepted, replayed or rejected.")
+    warnings = (*ignored, *outcome.warnings) if isinstance(outcome, Accepted) else ignored
     json = with_warnings(render_event(outcome, processed.book), warnings)
     return json, 202 if isinstance(outcome, Replayed) else 201
 
@@ -114,16 +115,16 @@ def _batched_input(item: Raw, rules: Rules) -> tuple[EventInput, Warnings]:
 
     Raises ApiError or Refusal where the rules could never take it.
     """
-    body, warnings = read_part_forgiving(item, BatchedEvent, whole="The item")
+    body, ignored, unreadable = read_part_of_report(item, BatchedEvent, whole="The item")
     given = EventInput(
-        user=user_changes(body.user.id, body.user, root="user."),
+        user=reported_user(body.user, unreadable),
         metric_key=body.key,
         value=read_value(body.value),
         attributes=body.attributes or {},
         idempotency_key=body.idempotency_key,
     )
     check_event(rules, given)
-    return given, warnings
+    return given, (*ignored, *given.user.warnings)
 
 
 @contextmanager

@@ -64,8 +64,8 @@ async def _answer(
 ) -> Answer:
     try:
         api_key = await _authenticate(_text(headers, b"x-api-key"))
-        given, warnings = event_input(api_key, metric_key, _text(headers, b"idempotency-key"), await read())
-        json, status = event_answer(await coalescer.process_soon(given), warnings)
+        given, ignored = event_input(api_key, metric_key, _text(headers, b"idempotency-key"), await read())
+        json, status = event_answer(await coalescer.process_soon(given), ignored)
     except ConnectionResetError:
         raise
     except Exception as error:

@@ -20,7 +20,7 @@ from achievements.render import (
 from achievements.store import read_completions, shown_achievements
 from analytics.store import completion_counts, user_count
 from api.authentication import caller
-from api.bodies import CompletionBody, read_forgiving, user_changes
+from api.bodies import CompletionBody, read_report, reported_user
 from api.errors import rejection
 from api.lookups import find_system, find_user
 from api.openapi import body_of, errors, json_of, whole_number_parameter
@@ -131,15 +131,16 @@ class CompleteView(APIView):
     )
     def post(self, request: Request, key: str) -> Response:
         """Complete an achievement of type `api` for a user; again, and the answer is the first's without points."""
-        body, warnings = read_forgiving(request._request.body, CompletionBody)
+        body, ignored, unreadable = read_report(request._request.body, CompletionBody)
         check_user(caller(request).key, body.user.id)
-        changes = user_changes(body.user.id, body.user, root="user.")
+        changes = reported_user(body.user, unreadable)
         processed = process_one(CompleteInput(changes, key, api_key_id=caller(request).key.id))
         outcome = processed.outcomes[0]
         if isinstance(outcome, Rejected):
             raise rejection(outcome)
         if not isinstance(outcome, Accepted | CompletedBefore):
             raise TypeError("A completion is accepted, known or rejected.")
+        warnings = (*ignored, *outcome.warnings) if isinstance(outcome, Accepted) else ignored
         return Response(with_warnings(render_completion(outcome, processed.book), warnings), status=201)
 
 

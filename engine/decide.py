@@ -39,7 +39,7 @@ from metrics.rules import (
 )
 from points.rules import Balance, Firing, TriggerRule, adjust, fired_by_metric, pay
 from streaks.rules import Streak, after_expiry, after_move, count_event, is_extended, is_lost
-from users.rules import User, apply_changes, check_attribute_keys, local_date, matches
+from users.rules import User, apply_changes, apply_usable, check_attribute_keys, local_date, matches
 
 
 class UserState(Struct, frozen=True, gc=False):
@@ -132,7 +132,7 @@ def _decide_event(
         return state, Replayed(stored.id, metric, before[NO_FILTER].total, _running_streak(state, state.user, at), key)
 
     at = next_instant(_not_overtaken(state, at), before.get(NO_FILTER))
-    user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
+    user, warnings = apply_usable(_created(state, at), given.user, rules.user_attributes, at)
     check_attribute_keys(given.attributes, rules.event_attributes, "event")
     after = {each: add_value(before[each], given.value, at) for each in matching_filters(before, given.attributes)}
     totals = {**state.totals, metric.id: {**before, **after}}
@@ -150,7 +150,7 @@ def _decide_event(
         *(_streak_firings(rules, user, streak) if extended else ()),
         *_achievement_firings(rules, user, completed),
     )
-    outcome = Accepted(user, at, streak, event, extended=extended)
+    outcome = Accepted(user, at, streak, event, extended=extended, warnings=warnings)
     new_state, outcome = _settle(rules, state, outcome, completed, firings, new_id)
     return replace(new_state, totals=totals, events=_with_event(state, event)), outcome
 
@@ -191,14 +191,14 @@ def _decide_complete(
         raise Refusal(RefusalReason.NOT_FOUND, f"Achievement not found: {given.achievement_key}.")
     if done := state.completions.get(rule.id):
         return state, CompletedBefore(done)
-    user = apply_changes(_created(state, at), given.user, rules.user_attributes, at)
+    user, warnings = apply_usable(_created(state, at), given.user, rules.user_attributes, at)
     if rule.locked:
         raise Refusal(RefusalReason.INVALID, f"Achievement {rule.key} is locked: nobody can complete it at present.")
     if not matches(rule.user_filter, user.attributes):
         needed = ", ".join(f"{key} = {value}" for key, value in rule.user_filter)
         raise Refusal(RefusalReason.INVALID, f"Achievement {rule.key} is only for users with the attributes {needed}.")
     streak = _running_streak(state, user, at)
-    return _complete(rules, state, rule, Accepted(user, at, streak), new_id)
+    return _complete(rules, state, rule, Accepted(user, at, streak, warnings=warnings), new_id)
 
 
 def _decide_backdate(

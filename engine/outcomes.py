@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from achievements.rules import Completion
 from core.refusal import RefusalReason
+from core.warnings import FieldWarning
 from levels.rules import LevelChange
 from metrics.rules import REPORTED, MetricRule
 from points.rules import Award
@@ -43,7 +44,7 @@ class Accepted(Struct, frozen=True, gc=False):
 
     `extended` is whether it extended the streak, `lost_streak` how long one was that ended with it; `completions` are
     the achievements that it completed, in their order, and `quiet` if nobody should be told of them; `levels` are the
-    changes by system id.
+    changes by system id; `warnings` name fields of the user that cannot be stored and stayed as they were.
     """
 
     user: User
@@ -56,6 +57,7 @@ class Accepted(Struct, frozen=True, gc=False):
     completions: tuple[Completion, ...] = ()
     quiet: bool = False
     levels: Mapping[str, LevelChange] = field(default_factory=dict)
+    warnings: tuple[FieldWarning, ...] = ()
 
 
 class Replayed(Struct, frozen=True, gc=False):

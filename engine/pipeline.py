@@ -1,5 +1,6 @@
 """The one pipeline: lock, load, decide, save. Every entrance that moves points ends in `process`."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from core.json import encode_text
 from core.models import new_id_text
 from engine.decide import UserState, decide
 from engine.inputs import AdjustInput, BackdateInput, EventInput, IdentifyInput, Input, OpeningInput
-from engine.outcomes import Outcome
+from engine.outcomes import Accepted, Outcome
 from engine.rule_book import REVISION, RuleBook, cached_rule_book, rule_book_at
 from engine.rules import Rules
 from engine.save import save_statement
@@ -32,6 +33,8 @@ from streaks import store as streaks_store
 from streaks.rules import Streak
 from users import store as users_store
 from users.rules import new_user
+
+logger = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -58,7 +61,15 @@ def process(inputs: Sequence[Input], *, clock: Clock = timezone.now, lock_ms_max
         after, outcomes = _decide_all(book, before, inputs, clock())
         statement, parameters = save_statement(before, after, outcomes, book)
         cursor.execute(statement, parameters)
+    _log_warnings(outcomes)
     return Processed(outcomes, book)
+
+
+def _log_warnings(outcomes: Sequence[Outcome]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, Accepted) and outcome.warnings:
+            told = " ".join(warning.message for warning in outcome.warnings)
+            logger.warning("Fields of the user %s stay as they were: %s", outcome.user.external_id, told)
 
 
 def preview(inputs: Sequence[IdentifyInput | OpeningInput | AdjustInput], *, clock: Clock = timezone.now) -> Processed:

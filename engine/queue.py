@@ -22,6 +22,7 @@ from django.utils import timezone
 from msgspec import UNSET, Struct, UnsetType
 
 from core.json import encode_text
+from core.warnings import FieldWarning
 from engine.inputs import EventInput
 from engine.models import QueuedEvent, QueuedEventStatus
 from engine.outcomes import Outcome, Rejected
@@ -98,7 +99,7 @@ _TRANSIENT_SQLSTATES: Final = ("08", "40", "53", "55", "57", "58")
 
 
 class StoredInput(Struct, omit_defaults=True):
-    """An event's input as the queue keeps it, but for its user's id, its metric and its time."""
+    """An event's input as the queue keeps it, without its user's id, its metric and its time, which have columns."""
 
     value: Decimal
     attributes: dict[str, str] = {}
@@ -110,9 +111,12 @@ class StoredInput(Struct, omit_defaults=True):
     subscribe_to_emails: bool | UnsetType = UNSET
     sign_up_date: date | None | UnsetType = UNSET
     user_attributes: dict[str, str | None] | UnsetType = UNSET
+    warnings: tuple[FieldWarning, ...] = ()
 
 
-_USER_FIELDS: Final = tuple(each for each in UserChanges.__struct_fields__ if each not in ("external_id", "attributes"))
+_USER_FIELDS: Final = tuple(
+    each for each in UserChanges.__struct_fields__ if each not in ("external_id", "attributes", "warnings")
+)
 _decoder = msgspec.json.Decoder(StoredInput)
 
 
@@ -130,7 +134,9 @@ def encode_input(given: EventInput) -> str:
     user = {name: value for name in _USER_FIELDS if (value := getattr(given.user, name)) is not rules.UNSET}
     if isinstance(given.user.attributes, Mapping):
         user["user_attributes"] = dict(given.user.attributes)
-    stored = StoredInput(given.value, dict(given.attributes), given.idempotency_key, **user)
+    stored = StoredInput(
+        given.value, dict(given.attributes), given.idempotency_key, warnings=given.user.warnings, **user
+    )
     return encode_text(stored)
 
 
@@ -141,7 +147,7 @@ def decode_input(external_id: str, metric_key: str, text: str, at: datetime) -> 
     if stored.user_attributes is not UNSET:
         given["attributes"] = stored.user_attributes
     return EventInput(
-        user=UserChanges(external_id, **given),
+        user=UserChanges(external_id, warnings=stored.warnings, **given),
         metric_key=metric_key,
         value=stored.value,
         attributes=stored.attributes,

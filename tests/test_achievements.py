@@ -275,7 +275,6 @@ def test_a_key_of_none_that_can_be_completed_is_not_found(api: Api, game: Game, 
         pytest.param({}, 422, id="no user"),
         pytest.param({"user": {}}, 422, id="no id"),
         pytest.param({"user": {"id": ""}}, 422, id="empty id"),
-        pytest.param({"user": {"id": "alice", "tz": "Mars/Phobos"}}, 422, id="no time zone"),
         pytest.param({"user": {"id": "alice", "attributes": {"pln": "pro"}}}, 422, id="unknown attribute"),
     ],
 )

@@ -66,7 +66,8 @@ WRONG_FIELDS: dict[str, list[Any]] = {
     "subscribeToEmails": ["true", 1, None, [], True],
     "attributes": ["pro", [], 1, {"plan": 1}, {"plan": True}, {"plan": {}}, {"plan": "x" * 1001}, {"plan": "\x00"}],
 }
-"""`subscribeToEmails: true` is wrong here because none of the users has an email."""
+"""`subscribeToEmails: true` is wrong here because none of the users has an email. All but the attributes cost an event
+nothing: see test_profile_fields.py."""
 
 
 @pytest.mark.parametrize(
@@ -76,10 +77,17 @@ WRONG_FIELDS: dict[str, list[Any]] = {
 def test_a_wrong_field_of_a_user_is_named_and_changes_nothing(api: Api, field: str, value: Any) -> None:
     before = contents()
     for user in ("alice", "bob"):
-        assert_refused(api.event({"id": user, field: value}), 422, field)
         assert_refused(api.send("POST", "/v1/users", {"id": user, field: value}), 422, field)
         assert_refused(api.send("PUT", f"/v1/users/{user}", {field: value}), 422, field)
     assert_refused(api.send("PATCH", "/v1/users/alice", {field: value}), 422, field)
+    assert contents() == before
+
+
+@pytest.mark.parametrize("value", WRONG_FIELDS["attributes"])
+def test_wrong_attributes_of_the_user_of_an_event_are_named_and_change_nothing(api: Api, value: Any) -> None:
+    before = contents()
+    for user in ("alice", "bob"):
+        assert_refused(api.event({"id": user, "attributes": value}), 422, "attributes")
     assert contents() == before
 
 

@@ -98,6 +98,11 @@ def test_users_are_made_known_with_all_their_fields(api: Api, game: Game) -> Non
     assert api.get("/v1/users/bob").json()["name"] is None
 
 
+def test_an_address_in_any_language_is_imported(api: Api, game: Game) -> None:
+    confirmed(check("users", "id,email\nalice,jörg@bücher.example\n"))
+    assert api.get("/v1/users/alice").json()["email"] == "jörg@bücher.example"
+
+
 def test_an_empty_cell_changes_nothing_and_null_clears(api: Api, game: Game) -> None:
     confirmed(check("users", USERS))
 

@@ -227,7 +227,12 @@ def test_another_time_zone_is_refused(api: Api, tz: Any) -> None:
 
 
 # --- Emails ----------------------------------------------------------------------------------------------------------
-@all_roads
+about_users = pytest.mark.parametrize(
+    ("identify", "success"), [(identify_by_post, 201), (identify_by_put, 200)], ids=["post", "put"]
+)
+
+
+@about_users
 def test_subscribing_needs_an_email_that_is_stored(api: Api, game: Game, identify: Any, success: int) -> None:
     identify_by_post(api, "alice", {"email": "alice@example.com"})
     identify_by_post(api, "bob", {})
@@ -235,7 +240,7 @@ def test_subscribing_needs_an_email_that_is_stored(api: Api, game: Game, identif
     assert identify(api, "bob", {"subscribeToEmails": True}) == 422
 
 
-@creating_roads
+@about_users
 def test_subscribing_needs_an_email_that_is_given(api: Api, game: Game, identify: Any, success: int) -> None:
     assert identify(api, "alice", {"subscribeToEmails": True, "email": "alice@example.com"}) == success
     assert identify(api, "bob", {"subscribeToEmails": True}) == 422

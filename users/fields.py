@@ -1,18 +1,22 @@
 """What can be said of a user, and its form: shared by request bodies and imported files."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Final
 from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from email_validator import EmailNotValidError
+from email_validator import validate_email as validate_any_email
 from msgspec import UNSET, Meta, UnsetType
 
 from core.fields import Fields
 from core.json import parse_day
 from core.refusal import Refusal, RefusalReason
+from core.warnings import FieldWarning
 from users import rules
 from users.render import UserJson
 
@@ -45,44 +49,71 @@ class IdentifiedUser(UserFields, frozen=True, kw_only=True):
     id: ExternalId
 
 
+PROFILE_FIELDS: Final = {
+    "name": "name",
+    "email": "email",
+    "tz": "tz",
+    "device_tokens": "deviceTokens",
+    "subscribe_to_emails": "subscribeToEmails",
+    "sign_up_date": "signUpDate",
+}
+"""What no rule of points looks at, with the names on the wire: such a field never costs an event. A user's zone says
+only which day it is."""
+
+
 def changes_of(external_id: str, fields: UserFields, root: str = "") -> rules.UserChanges:
     """Return what the fields say of their user. `root` is where they stand in what was sent. Raises Refusal."""
-    return rules.UserChanges(
-        external_id=external_id,
-        name=_given(fields.name),
-        email=_email(fields.email, root),
-        tz=_time_zone(fields.tz, root),
-        device_tokens=_device_tokens(fields.device_tokens),
-        subscribe_to_emails=_given(fields.subscribe_to_emails),
-        sign_up_date=_sign_up_date(fields.sign_up_date, root),
-        attributes=_given(fields.attributes),
-    )
+    changes = usable_changes_of(external_id, fields, root)
+    if changes.warnings:
+        raise Refusal(RefusalReason.INVALID, changes.warnings[0].message)
+    return changes
 
 
-def _invalid(message: str) -> Refusal:
-    return Refusal(RefusalReason.INVALID, message)
-
-
-T = TypeVar("T")
-
-
-def _given(value: T | UnsetType) -> T | rules.Unset:
-    return rules.UNSET if isinstance(value, UnsetType) else value
-
-
-def _email(value: str | None | UnsetType, root: str) -> str | None | rules.Unset:
-    if isinstance(value, str):
+def usable_changes_of(external_id: str, fields: UserFields, root: str = "") -> rules.UserChanges:
+    """Return what can be stored of what the fields say of their user; its `warnings` name the others."""
+    given: dict[str, Any] = {}
+    warnings: list[FieldWarning] = []
+    for name, wire_name in PROFILE_FIELDS.items():
+        if (value := getattr(fields, name)) is UNSET:
+            continue
         try:
-            validate_email(value)
-        except ValidationError as error:
-            raise _invalid(f"{root}email must be an email address.") from error
-    return _given(value)
+            given[name] = _READERS[name](value) if name in _READERS and value is not None else value
+        except ValueError as error:
+            warnings.append(FieldWarning(f"{root}{wire_name}", f"{root}{wire_name} {error}"))
+    if fields.attributes is not UNSET:
+        given["attributes"] = fields.attributes
+    return rules.UserChanges(external_id, warnings=tuple(warnings), **given)
 
 
-def _time_zone(value: str | None | UnsetType, root: str) -> str | None | rules.Unset:
-    if isinstance(value, str) and value not in _time_zones():
-        raise _invalid(f"{root}tz must be an IANA time zone name such as Europe/London.")
-    return _given(value)
+def _email(value: str) -> str:
+    if not _is_email(value):
+        raise ValueError("must be an email address.")
+    return value
+
+
+def _is_email(value: str) -> bool:
+    """Tell whether it is an address as people have them, in letters of any language on both sides of the @."""
+    try:
+        validate_email(value)
+    except ValidationError:
+        try:
+            # Slower, so only for what Django does not know: letters beyond ASCII before the @, and quoted ones.
+            validate_any_email(
+                value,
+                allow_smtputf8=True,
+                allow_quoted_local=True,
+                check_deliverability=False,
+                globally_deliverable=False,
+            )
+        except EmailNotValidError:
+            return False
+    return True
+
+
+def _time_zone(value: str) -> str:
+    if value not in _time_zones():
+        raise ValueError("must be an IANA time zone name such as Europe/London.")
+    return value
 
 
 @cache
@@ -90,13 +121,7 @@ def _time_zones() -> set[str]:
     return available_timezones() - {"localtime", "Factory"}
 
 
-def _device_tokens(value: list[str] | None | UnsetType) -> tuple[str, ...] | None | rules.Unset:
-    return tuple(value) if isinstance(value, list) else _given(value)
-
-
-def _sign_up_date(value: str | None | UnsetType, root: str) -> date | None | rules.Unset:
-    if not isinstance(value, str):
-        return _given(value)
+def _sign_up_date(value: str) -> date:
     if day := parse_day(value):
         return day
     try:
@@ -106,4 +131,13 @@ def _sign_up_date(value: str | None | UnsetType, root: str) -> date | None | rul
         instant = datetime.fromisoformat(value)
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC).date()
     except (ValueError, OverflowError) as error:
-        raise _invalid(f"{root}signUpDate must be a date such as 2026-01-31.") from error
+        raise ValueError("must be a date such as 2026-01-31.") from error
+
+
+_READERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "email": _email,
+    "tz": _time_zone,
+    "device_tokens": tuple,
+    "sign_up_date": _sign_up_date,
+}
+"""What makes the stored value of one that was sent. Raises ValueError with what is allowed."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from core.refusal import Refusal, RefusalReason
+from core.warnings import FieldWarning
 
 
 class Unset(Enum):
@@ -23,7 +24,10 @@ UNSET: Final = Unset.UNSET
 
 
 class UserChanges(Struct, frozen=True, gc=False):
-    """What an input says of its user: only the fields given change, null clears one."""
+    """What an input says of its user: only the fields given change, null clears one.
+
+    `warnings` name the fields that were given but left out, because they cannot be stored.
+    """
 
     external_id: str
     name: str | None | Unset = UNSET
@@ -33,6 +37,7 @@ class UserChanges(Struct, frozen=True, gc=False):
     subscribe_to_emails: bool | Unset = UNSET
     sign_up_date: date | None | Unset = UNSET
     attributes: Mapping[str, str | None] | Unset = UNSET
+    warnings: tuple[FieldWarning, ...] = ()
 
 
 class User(Struct, frozen=True, gc=False):
@@ -75,18 +80,34 @@ def apply_changes(user: User, changes: UserChanges, known_attributes: Collection
 
     Raises Refusal for an attribute that was not set up, a subscription without an email, a sign-up in the future.
     """
-    given = _given_fields(changes)
+    changed, warnings = apply_usable(user, changes, known_attributes, at)
+    if warnings:
+        raise Refusal(RefusalReason.INVALID, warnings[0].message)
+    return changed
+
+
+def apply_usable(
+    user: User, changes: UserChanges, known_attributes: Collection[str], at: datetime
+) -> tuple[User, tuple[FieldWarning, ...]]:
+    """Return `user` after `changes`, and a warning for each field that cannot be stored and stays as it was.
+
+    The user is the same object where nothing changed. Raises Refusal for an attribute that was not set up: a rule may
+    ask for it.
+    """
+    given, warnings = _given_fields(changes), changes.warnings
     if isinstance(changes.attributes, Mapping):
         given["attributes"] = merge_attributes(user.attributes, changes.attributes, known_attributes)
     if changes.subscribe_to_emails is False:
         given["email"] = None
+    if changes.subscribe_to_emails is True and not given.get("email", user.email):
+        del given["subscribe_to_emails"]
+        warnings += (_NO_EMAIL,)
+    if _is_sign_up_ahead(user, changes, at):
+        del given["sign_up_date"]
+        warnings += (_SIGN_UP_AHEAD,)
     if all(getattr(user, field) == value for field, value in given.items()):
-        _check_subscription(user, changes)
-        return user
-    changed = replace(user, **given, updated=at)
-    _check_subscription(changed, changes)
-    _check_sign_up(changed, changes, at)
-    return changed
+        return user, warnings
+    return replace(user, **given, updated=at), warnings
 
 
 def _given_fields(changes: UserChanges) -> dict[str, object]:
@@ -118,14 +139,16 @@ def matches(attribute_filter: Collection[tuple[str, str]], attributes: Mapping[s
     return all(attributes.get(key) == value for key, value in attribute_filter)
 
 
-def _check_subscription(user: User, changes: UserChanges) -> None:
-    if changes.subscribe_to_emails is True and not user.email:
-        raise Refusal(RefusalReason.INVALID, "subscribeToEmails can be true only for a user with an email.")
+_NO_EMAIL: Final = FieldWarning(
+    "user.subscribeToEmails", "subscribeToEmails can be true only for a user with an email."
+)
+_SIGN_UP_AHEAD: Final = FieldWarning("user.signUpDate", "signUpDate must not be after today in the user's time zone.")
 
 
-def _check_sign_up(user: User, changes: UserChanges, at: datetime) -> None:
-    if isinstance(changes.sign_up_date, date) and changes.sign_up_date > local_date(at, user.tz):
-        raise Refusal(RefusalReason.INVALID, "signUpDate must not be after today in the user's time zone.")
+def _is_sign_up_ahead(user: User, changes: UserChanges, at: datetime) -> bool:
+    """Tell whether a sign-up is given that is after today where the user is; the stored one was not, whatever zone."""
+    day, tz = changes.sign_up_date, user.tz if changes.tz is UNSET else changes.tz
+    return isinstance(day, date) and day != user.sign_up_date and day > local_date(at, tz)
 
 
 def local_dates(at: datetime) -> dict[str, date]:
