@@ -1,5 +1,6 @@
 """What operators do with levels."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -7,6 +8,7 @@ from django.db.models import UniqueConstraint
 
 from core.services import create_checked, messages_by_field, update_checked
 from levels.models import Level
+from points.rules import POINTS_LIMIT
 
 TAKEN: Final = {
     constraint.violation_error_message: constraint.fields[-1]
@@ -30,6 +32,18 @@ def update_level(*, level: Level, **fields: Any) -> Level:
         return update_checked(level, **fields)
     except ValidationError as error:
         raise _by_field(error) from error
+
+
+def make_room(levels: Collection[Level], wanted: Collection[int] = ()) -> None:
+    """Move levels out of the way whose points others get before these have their new ones. Needs a transaction.
+
+    `wanted` are points that levels get and none has yet.
+    """
+    taken = {*wanted, *Level.objects.values_list("points", flat=True)}
+    free = (points for points in range(POINTS_LIMIT, 0, -1) if points not in taken)
+    for level in levels:
+        # Past the history: nobody decided these points, and the level gets its own in this transaction.
+        Level._base_manager.filter(id=level.id).update(points=next(free))
 
 
 def _by_field(error: ValidationError) -> ValidationError:

@@ -8,21 +8,25 @@ from rest_framework.views import APIView
 from achievements.models import Achievement
 from achievements.render_admin import PARTS as ACHIEVEMENT_PARTS
 from achievements.render_admin import AdminAchievementJson, render_admin_achievement
-from achievements.services import create_achievement, update_achievement
+from achievements.services import create_achievement, make_room, update_achievement
 from api.admin_api.achievement_items import (
     ACHIEVEMENT_WIRE_NAMES,
     AchievementItem,
     AchievementPatch,
     achievement_keywords,
 )
-from api.admin_api.resources import IDS, PAGE, DeletedJson, Resource
+from api.admin_api.resources import IDS, PAGE, DeletedJson, Place, Resource
 from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
 
 
 def _achievements() -> Resource[Achievement]:
-    rows = Achievement.objects.all()
     return Resource(
-        "Achievement", rows, render_admin_achievement, wire_names=ACHIEVEMENT_WIRE_NAMES, parts=ACHIEVEMENT_PARTS
+        "Achievement",
+        Achievement.objects.all(),
+        render_admin_achievement,
+        wire_names=ACHIEVEMENT_WIRE_NAMES,
+        parts=ACHIEVEMENT_PARTS,
+        place=Place("key", make_room),
     )
 
 

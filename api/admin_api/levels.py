@@ -6,17 +6,18 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.admin_api.level_items import LevelItem, LevelPatch, level_keywords
-from api.admin_api.resources import IDS, PAGE, DeletedJson, Resource
+from api.admin_api.resources import IDS, PAGE, DeletedJson, Place, Resource
 from api.admin_api.systems import points_systems
 from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
 from levels.models import Level
 from levels.render import AdminLevelJson, render_admin_level
-from levels.services import create_level, update_level
+from levels.services import create_level, make_room, update_level
 
 
 def _levels(system_id: str) -> Resource[Level]:
     system = points_systems().find(system_id)
-    return Resource("Level", Level.objects.filter(system=system), render_admin_level)
+    levels = Level.objects.filter(system=system)
+    return Resource("Level", levels, render_admin_level, place=Place("points", make_room))
 
 
 class LevelsView(APIView):
@@ -54,7 +55,7 @@ class LevelsView(APIView):
         responses={**updated_of(AdminLevelJson), **errors(400, 401, 404, 422)},
     )
     def patch(self, request: Request, system_id: str) -> Response:
-        """Change up to 100 levels, one after the other."""
+        """Change up to 100 levels; in one call levels can exchange their points."""
 
         def update(level: Level, item: LevelPatch) -> Level:
             return update_level(level=level, **level_keywords(item))

@@ -1,5 +1,6 @@
 """What the Admin API's resources share: lists, single rows, up to 100 items a call with an issue for each bad one."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from msgspec import UNSET, Raw, Struct
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.admin_api.turns import in_turns, take_turns
 from api.bodies import read_body, read_part
 from api.errors import ApiError, invalid, not_found
 from api.openapi import whole_number_parameter
@@ -31,6 +33,8 @@ PAGE: Final = [
     whole_number_parameter("skip", 0, None, 0, "How many to pass over from the start."),
 ]
 IDS: Final = [OpenApiParameter("ids", str, many=True, required=True, description="Up to 100, also comma-separated.")]
+
+MADE_NO_ROOM: Final = "This exchanges a value with another item of the call, which was refused."
 
 WIRE_NAMES: Final = {
     "metric": "metricId",
@@ -75,6 +79,17 @@ class _Identified(Struct):
 
 
 @dataclass(frozen=True)
+class Place:
+    """A field of which each row has a value of its own, such as a level's points: rows can exchange theirs in one call.
+
+    `make_room` moves the values of some rows out of the way, for the moment until they get their new ones.
+    """
+
+    field: str
+    make_room: Callable[[Sequence[Any]], None]
+
+
+@dataclass(frozen=True)
 class Resource(Generic[Row]):
     """Rows of one kind: `what` they are called, which there are, what they look like, how the wire names fields.
 
@@ -86,13 +101,14 @@ class Resource(Generic[Row]):
     render: Callable[[Row], Any]
     wire_names: Mapping[str, str] = field(default_factory=lambda: WIRE_NAMES)
     parts: Sequence[str] = ()
+    place: Place | None = None
 
     def list(self, request: Request) -> Response:
         """Answer with a page of the rows, in the order of creation."""
         check_parameters(request, "limit", "skip")
         limit = whole_number(request, "limit", least=1, most=ITEMS_MAX, default=LIST_DEFAULT)
         skip = whole_number(request, "skip", least=0, default=0)
-        rows = self._live().order_by("created", "id")[skip : skip + limit]
+        rows = self.live().order_by("created", "id")[skip : skip + limit]
         return Response([self.render(row) for row in rows.prefetch_related(*self.parts)])
 
     def get(self, id_: str) -> Response:
@@ -101,7 +117,7 @@ class Resource(Generic[Row]):
 
     def find(self, id_: str) -> Row:
         """Return one row. Raises ApiError."""
-        row = self._live().filter(id=parse_id(id_)).first()
+        row = self.live().filter(id=parse_id(id_)).first()
         if row is None:
             raise not_found(self.what, id_)
         return row
@@ -112,56 +128,123 @@ class Resource(Generic[Row]):
         created, issues = [], []
         for index, raw in enumerate(_items(request)):
             try:
-                created.append(self._attempt(create, raw, type_))
+                item = read_part(raw, type_, whole="The item")
+                created.append(attempt(partial(create, item), self.wire_names))
             except ApiError as error:
                 issues.append(IssueJson(index=index, severity="error", message=error.message))
         return Response({"created": created, "issues": issues}, status=201 if created else 200)
 
     def update(self, request: Request, type_: type[Any], update: Callable[[Row, Any], Row]) -> Response:
-        """Change the row of each item that is a valid `type_`, under the row's lock."""
+        """Change the row of each item that is a valid `type_`, under the row's lock.
+
+        What the call leaves behind has to be valid, not what it passes through.
+        """
         check_parameters(request)
-
-        def change(item: Any) -> Any:
-            return self.render(update(self._lock(item.id), item))
-
-        updated, issues = [], []
-        for index, raw in enumerate(_items(request)):
-            try:
-                updated.append(self._attempt(change, raw, type_))
-            except ApiError as error:
-                issues.append(_update_issue(raw, index, error.message))
-        return Response({"updated": updated, "issues": issues})
+        raws = _items(request)
+        changes = _Changes(self, raws, type_, update)
+        take_turns(changes.turns(), changes.take)
+        issues = [_update_issue(raws[index], index, message) for index, message in sorted(changes.refused.items())]
+        return Response({"updated": [json for _, json in sorted(changes.done.items())], "issues": issues})
 
     def delete(self, request: Request) -> Response:
         """Archive the rows whose ids the address names, one after the other, but for those that are in use."""
         check_parameters(request, "ids")
 
         def put_away(id_: str) -> DeletedJson:
-            row = self._lock(id_)
+            (row,) = self.lock(id_)
             archive(row=row)
             return {"id": str(row.id)}
 
-        deleted, issues = [], []
-        for id_ in texts(request, "ids", most=ITEMS_MAX):
+        deleted: dict[str, DeletedJson] = {}
+        refused: dict[str, str] = {}
+
+        def take(id_: str) -> bool:
             try:
-                deleted.append(attempt(partial(put_away, id_), self.wire_names))
+                deleted[id_] = attempt(partial(put_away, id_), self.wire_names)
             except ApiError as error:
-                issues.append(IssueJson(id=id_, severity="error", message=error.message))
-        return Response({"deleted": deleted, "issues": issues})
+                refused[id_] = error.message
+            return id_ in deleted
 
-    def _lock(self, id_: str) -> Row:
-        """Return one row, locked. Raises ApiError."""
-        row = self._live().select_for_update(of=("self",), no_key=True).filter(id=parse_id(id_)).first()
-        if row is None:
-            raise not_found(f"{self.what} by ID", id_)
-        return row
+        ids = texts(request, "ids", most=ITEMS_MAX)
+        take_turns(ids, take)
+        issues = [IssueJson(id=id_, severity="error", message=refused[id_]) for id_ in ids if id_ not in deleted]
+        return Response({"deleted": [deleted[id_] for id_ in ids if id_ in deleted], "issues": issues})
 
-    def _attempt(self, do: Callable[[Any], Any], raw: Raw, type_: type[Any]) -> Any:
-        """Do it for one item of a body. Raises ApiError with the sentence for the item's issue."""
-        return attempt(partial(do, read_part(raw, type_, whole="The item")), self.wire_names)
+    def lock(self, *ids: str) -> Sequence[Row]:
+        """Return the rows in the order of `ids`, locked in that of their own ids. Raises ApiError."""
+        uuids = [parse_id(id_) for id_ in ids]
+        found = self.live().filter(id__in=uuids).order_by("id").select_for_update(of=("self",), no_key=True)
+        rows = {row.id: row for row in found}
+        for uuid, id_ in zip(uuids, ids, strict=True):
+            if uuid not in rows:
+                raise not_found(f"{self.what} by ID", id_)
+        return [rows[uuid] for uuid in uuids]
 
-    def _live(self) -> QuerySet[Row]:
+    def live(self) -> QuerySet[Row]:
+        """Return the rows that are not archived."""
         return self.rows.exclude(status=ConfigurationStatus.ARCHIVED)
+
+
+class _Changes(Generic[Row]):
+    """The items of a PATCH on their way: what became of those that were tried, by their numbers."""
+
+    def __init__(
+        self, resource: Resource[Row], raws: Sequence[Raw], type_: type[Any], update: Callable[[Row, Any], Row]
+    ) -> None:
+        self._resource = resource
+        self._update = update
+        self._items: dict[int, Any] = {}
+        self.done: dict[int, Any] = {}
+        self.refused: dict[int, str] = {}
+        for index, raw in enumerate(raws):
+            try:
+                self._items[index] = read_part(raw, type_, whole="The item")
+            except ApiError as error:
+                self.refused[index] = error.message
+        times = Counter(_uuid(item.id) for item in self._items.values())
+        self._once = {index for index, item in self._items.items() if times[_uuid(item.id)] == 1}
+
+    def turns(self) -> list[list[int]]:
+        """Return the items that can be tried: one by one, but those together that exchange the values of a place."""
+        turns = in_turns(max(self._items, default=-1) + 1, self._waits_for())
+        return [turn for turn in turns if turn[0] in self._items]
+
+    def _waits_for(self) -> dict[int, int]:
+        """Return, for each item that gives its row a value which another item takes from its own row, that item."""
+        place = self._resource.place
+        if place is None:
+            return {}
+        wants = {index: getattr(self._items[index], place.field) for index in self._once}
+        ids = {index: _uuid(self._items[index].id) for index in self._once}
+        rows = self._resource.live().filter(id__in=[id_ for id_ in ids.values() if id_])
+        has = dict(rows.values_list("id", place.field))
+        movers = [n for n, id_ in ids.items() if id_ in has and wants[n] not in (UNSET, None, has[id_])]
+        leavers = {has[ids[n]]: n for n in movers}
+        return {n: leavers[wants[n]] for n in movers if wants[n] in leavers}
+
+    def take(self, turn: Sequence[int]) -> bool:
+        """Try the items of a turn, all of them or none. Return True where nothing is left to be tried again."""
+        at = turn[0]
+
+        def change() -> list[Any]:
+            nonlocal at
+            rows = self._resource.lock(*(self._items[index].id for index in turn))
+            if len(turn) > 1 and self._resource.place:
+                self._resource.place.make_room(rows)
+            changed = []
+            for at, row in zip(turn, rows, strict=True):
+                changed.append(self._update(row, self._items[at]))
+            return [self._resource.render(row) for row in changed]
+
+        try:
+            self.done |= zip(turn, attempt(change, self._resource.wire_names), strict=True)
+        except ApiError as error:
+            self.refused |= dict.fromkeys(turn, MADE_NO_ROOM) | {at: error.message}
+            # A row that is named twice must get its changes in their order.
+            return not self._once.issuperset(turn)
+        for index in turn:
+            self.refused.pop(index, None)
+        return True
 
 
 def attempt(do: Callable[[], Done], wire_names: Mapping[str, str] = WIRE_NAMES) -> Done:
@@ -173,6 +256,13 @@ def attempt(do: Callable[[], Done], wire_names: Mapping[str, str] = WIRE_NAMES) 
         raise invalid(_sentence(error, wire_names)) from error
     except IntegrityError as error:
         raise invalid("This collides with a change made at the same moment; read it again and retry.") from error
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def parse_id(text: str, name: str = "id") -> UUID:

@@ -21,9 +21,9 @@ from core.models import Configuration
 from core.services import archive, create_checked, messages_by_field, restore, update_checked
 from levels.models import Level
 from levels.services import create_level, update_level
+from levels.services import make_room as make_room_for_levels
 from metrics.models import Metric
 from points.models import PointsTrigger
-from points.rules import POINTS_LIMIT
 from points.services import create_system, create_trigger, update_trigger
 from streaks.models import StreakSettings
 from streaks.services import update_settings
@@ -44,12 +44,8 @@ def make_room(operations: Sequence[Operation]) -> None:
     """Move levels out of the way whose points another level gets before they have their own new ones."""
     of_levels = [each for each in operations if isinstance(each.item, LevelItem) and each.verb != Verb.ARCHIVE]
     moving = [each.row for each in of_levels if each.row and any(change.name == "points" for change in each.changes)]
-    taken = {each.item.points for each in of_levels if isinstance(each.item, LevelItem)}
-    taken |= set(Level.objects.values_list("points", flat=True))
-    free = (points for points in range(POINTS_LIMIT, 0, -1) if points not in taken)
-    for row in moving:
-        # Past the history: nobody decided these points, and the row gets its own in this transaction.
-        Level._base_manager.filter(id=row.id).update(points=next(free))
+    wanted = [each.item.points for each in of_levels if isinstance(each.item, LevelItem)]
+    make_room_for_levels([row for row in moving if isinstance(row, Level)], wanted)
 
 
 def _stored(operation: Operation) -> Any:
