@@ -68,9 +68,10 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add what the operator may look at. Unfold calls this."""
     may = request.user.has_perm
     if may("webhooks.view_endpoint"):
-        endpoints = list(in_trouble())
+        now = timezone.now()
+        endpoints = list(in_trouble(now))
         shown = endpoints[:ENDPOINTS_SHOWN_MAX]
-        context["troubled_endpoints"] = [(endpoint, trouble_of(endpoint)) for endpoint in shown]
+        context["troubled_endpoints"] = [(endpoint, trouble_of(endpoint, now)) for endpoint in shown]
         context["troubled_endpoints_more"] = len(endpoints) - len(shown)
     context["health"] = list(_health(request, timezone.now()))
     if may("points.view_pointssystem"):

@@ -73,7 +73,8 @@ class World:
 
     def _is_due(self) -> bool:
         now = timezone.now() + self.ahead
-        return Delivery.objects.filter(status="ready", next_attempt_at__lte=now, endpoint__status="active").exists()
+        due = Delivery.objects.filter(status="ready", next_attempt_at__lte=now, endpoint__status="active")
+        return due.exclude(endpoint__health__paused_until__gt=now).exists()
 
     def later(self, **time_: float) -> None:
         """Let time pass, then deliver what is due."""

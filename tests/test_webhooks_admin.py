@@ -60,12 +60,19 @@ def act(client: Client, action: str, row: Endpoint | Delivery, **fields: str) ->
     return client.get(answer.headers["HX-Redirect"]) if "HX-Redirect" in answer.headers else answer
 
 
-def deliver(status_code: int | None = 200, *, at: datetime | None = None, answer: str = "", error: str = "") -> int:
+def deliver(
+    status_code: int | None = 200,
+    *,
+    at: datetime | None = None,
+    answer: str = "",
+    error: str = "",
+    pause: timedelta | None = None,
+) -> int:
     """Have everything that is due answered so, as a worker would; return how much that was."""
     now, done = at or timezone.now(), 0
     sequencing.sequence(now)
     while claimed := delivery.claim({}, now):
-        results = [delivery.Result(each, now, 12, status_code, answer, error) for each in claimed]
+        results = [delivery.Result(each, now, 12, status_code, answer, error, pause) for each in claimed]
         delivery.record(results, now)
         done += len(claimed)
     return done
@@ -264,6 +271,25 @@ def test_the_home_page_tells_of_endpoints_in_trouble(
     Endpoint.objects.update(status="disabled")
     services.enable(endpoint=Endpoint.objects.get())
     assert "Webhooks in trouble" not in text_of(operator.get("/admin/"))
+
+
+def test_a_pause_that_an_endpoint_asked_for_is_told_wherever_it_is_shown_until_it_is_over(
+    operator: Client, endpoint: Endpoint, api: Api, game: Game
+) -> None:
+    api.event("alice")
+    deliver(429, at=NOON, pause=timedelta(minutes=30))
+    with time_machine.travel(NOON + timedelta(minutes=29), tick=False):
+        sentence = "asked for a pause (Retry-After): nothing is sent to it before 2026-03-10 12:30 UTC."
+        for page in ("/admin/", f"{ENDPOINTS}{endpoint.id}/change/"):
+            assert sentence in text_of(operator.get(page))
+        assert "Paused until 2026-03-10 12:30" in text_of(operator.get(ENDPOINTS))
+        sent = text_of(act(operator, "send_test_one", endpoint))
+        assert "The test event goes out after the pause, at 2026-03-10 12:30 UTC." in sent
+    refused = Delivery.objects.get()
+    assert "429, asked for a pause of 1,800 s" in text_of(operator.get(f"{LOG}{refused.id}/change/"))
+    with time_machine.travel(NOON + timedelta(minutes=31), tick=False):
+        assert "Failing since 2026-03-10 12:00" in text_of(operator.get(ENDPOINTS))
+        assert "asked for a pause" not in text_of(operator.get("/admin/"))
 
 
 def test_an_archived_endpoint_comes_back_disabled(operator: Client, endpoint: Endpoint) -> None:

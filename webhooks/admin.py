@@ -30,9 +30,9 @@ from core.admin import (
 from webhooks import services
 from webhooks.admin_log import MAY_REPLAY, DeliveryAdmin, say_replayed
 from webhooks.models import TEST_TYPE, Delivery, Endpoint, EndpointStatus, MessageType
-from webhooks.watch import WAITING_SHOWN_MAX, failing_since, trouble_of, waiting_counts
+from webhooks.watch import WAITING_SHOWN_MAX, failing_since, paused_until, trouble_of, waiting_counts
 
-ENDPOINT_COLOURS: Final = STATUS_COLOURS | {"Failing": "danger", "Disabled": "warning"}
+ENDPOINT_COLOURS: Final = STATUS_COLOURS | {"Failing": "danger", "Paused": "warning", "Disabled": "warning"}
 
 admin.site.register(Delivery, DeliveryAdmin)
 
@@ -165,6 +165,8 @@ class EndpointAdmin(ConfigurationAdmin):
     @display(description="Status", label=ENDPOINT_COLOURS, ordering="status")
     def shown_status(self, endpoint: Endpoint) -> tuple[str, str]:
         """Show the status as a coloured label."""
+        if until := paused_until(endpoint, timezone.now()):
+            return "Paused", f"Paused until {until:%Y-%m-%d %H:%M}"
         if since := failing_since(endpoint):
             return "Failing", f"Failing since {since:%Y-%m-%d %H:%M}"
         label = EndpointStatus(endpoint.status).label
@@ -209,7 +211,9 @@ class EndpointAdmin(ConfigurationAdmin):
         """Say above the form what is wrong, and whether two secrets sign."""
         endpoint = self.get_object(request, object_id)
         context = (
-            {} if endpoint is None else {"trouble": trouble_of(endpoint), "is_rotating": bool(endpoint.old_secret)}
+            {}
+            if endpoint is None
+            else {"trouble": trouble_of(endpoint, timezone.now()), "is_rotating": bool(endpoint.old_secret)}
         )
         response: HttpResponse = super().change_view(request, object_id, form_url, (extra_context or {}) | context)
         return response
@@ -250,7 +254,9 @@ class EndpointAdmin(ConfigurationAdmin):
         def send(endpoint: Endpoint) -> None:
             services.send_test(endpoint=endpoint)
             link = _log_link("The log", endpoint, type=TEST_TYPE)
-            messages.success(request, format_html("The test event is on its way. {} shows what comes of it.", link))
+            until = paused_until(endpoint, timezone.now())
+            way = f"goes out after the pause, at {until:%Y-%m-%d %H:%M} UTC" if until else "is on its way"
+            messages.success(request, format_html("The test event {}. {} shows what comes of it.", way, link))
 
         return self._with(request, object_id, send)
 

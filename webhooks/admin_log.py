@@ -203,7 +203,7 @@ def attempt_table(delivery: Delivery) -> dict[str, Any]:
             each.number,
             _moment(each.at),
             f"{each.duration_ms:,} ms",
-            each.status_code or "none",
+            f"{each.status_code or 'none'}{f', asked for a pause of {each.pause_s:,} s' if each.pause_s else ''}",
             format_html("<span style='overflow-wrap: anywhere'>{}</span>", each.error or each.beginning),
         ]
         for each in tries.annotate(beginning=Left("answer", ANSWER_SHOWN_MAX)).defer("answer")

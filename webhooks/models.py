@@ -112,10 +112,16 @@ class Endpoint(Configuration):
 
 
 class EndpointHealth(models.Model):
-    """Since when an endpoint fails. Not part of the endpoint: its changes are no changes of the rules."""
+    """Since when an endpoint fails, and until when it wants no messages. Not part of the endpoint: no rule changes.
+
+    `paused_until` stays after the pause is over, for messages come back slowly.
+    """
 
     endpoint = models.OneToOneField(Endpoint, on_delete=models.CASCADE, primary_key=True, related_name="health")
     failing_since = models.DateTimeField(null=True)
+    paused_until = models.DateTimeField(
+        null=True, help_text="Nothing is sent before: an answer's Retry-After asked so."
+    )
 
     def __str__(self) -> str:
         return f"failing since {self.failing_since}" if self.failing_since else "well"
@@ -230,6 +236,7 @@ class DeliveryAttempt(models.Model):
     status_code = models.SmallIntegerField(null=True)
     answer = models.TextField(default="", help_text="The beginning of the answer's body.")
     error = models.TextField(default="")
+    pause_s = models.IntegerField(null=True, help_text="For how long it asked that nothing is sent, by Retry-After.")
 
     def __str__(self) -> str:
         return f"try {self.number}: {self.status_code or self.error}"

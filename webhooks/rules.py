@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,8 @@ JITTER_MAX: Final = 0.2
 FAILING_MAX: Final = timedelta(days=5)
 """How long an endpoint may fail before it is disabled."""
 GONE: Final = 410
+PAUSE_MAX: Final = timedelta(hours=24)
+"""How long an endpoint may ask to be left alone; what asks for more gets this."""
 
 
 def retry_delay(tries: int, jitter: float) -> timedelta | None:
@@ -32,6 +35,33 @@ def retry_delay(tries: int, jitter: float) -> timedelta | None:
     return timedelta(seconds=RETRY_DELAYS_S[tries - 1] * (1 + JITTER_MAX * jitter))
 
 
+def asked_pause(status_code: int, retry_after: str, now: datetime) -> timedelta | None:
+    """Return for how long an answer asks that nothing is sent: more than 0 and at most PAUSE_MAX, or None.
+
+    Its `Retry-After` has whole seconds or a date, as HTTP defines it (RFC 9110). What cannot be read, is negative or
+    lies in the past asks for no pause; neither does the answer to a message that arrived, or that is not tried again.
+    """
+    if is_delivered(status_code) or status_code == GONE:
+        return None
+    text = retry_after.strip()
+    try:
+        pause = timedelta(seconds=min(int(text), _PAUSE_S_MAX)) if _is_whole(text) else _moment_of(text) - now
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return min(pause, PAUSE_MAX) if pause > timedelta() else None
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _moment_of(http_date: str) -> datetime:
+    """Return the moment of a date as HTTP writes it, always in UTC. Raises ValueError, OverflowError or TypeError."""
+    moment = parsedate_to_datetime(http_date)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_PAUSE_S_MAX: Final = int(PAUSE_MAX.total_seconds())
 AWARDS_MAX: Final = 100
 """How many awards a message about collapsed changes has at most: the newest."""
 

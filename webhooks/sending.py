@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import httpcore
@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from webhooks.addresses import AddressError, check_url, public_addresses
 from webhooks.delivery import IN_FLIGHT_MAX, Claimed, Result
-from webhooks.rules import signed_headers
+from webhooks.rules import asked_pause, signed_headers
 from webhooks.secrets import reveal
 
 CONNECT_S_MAX: Final = 5.0
@@ -90,6 +90,15 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
         )
 
 
+class Answer(NamedTuple):
+    """An answer's status, the beginning of its body and the pause that it asks for; or, in `error`, why none came."""
+
+    status_code: int | None = None
+    beginning: str = ""
+    error: str = ""
+    pause: timedelta | None = None
+
+
 class Sender:
     """Sends what it is given, and hands the results back: from one thread to another and back.
 
@@ -136,26 +145,28 @@ class Sender:
 
     async def _send(self, claimed: Claimed) -> None:
         at, begun_s = timezone.now(), perf_counter()
-        status_code, answer, error = await self._try(claimed, at)
+        answer = await self._try(claimed, at)
         duration_ms = round((perf_counter() - begun_s) * 1000)
-        self._results.put(Result(claimed, at, duration_ms, status_code, answer, error))
+        self._results.put(
+            Result(claimed, at, duration_ms, answer.status_code, answer.beginning, answer.error, answer.pause)
+        )
 
-    async def _try(self, claimed: Claimed, at: datetime) -> tuple[int | None, str, str]:
-        """Return the answer's status and the beginning of its body, or why there was none."""
+    async def _try(self, claimed: Claimed, at: datetime) -> Answer:
+        """Return the answer, or why there was none."""
         try:
             check_url(claimed.url)
             async with asyncio.timeout(self._total_s_max):
                 return await self._post(claimed, at)
         except TimeoutError:
-            return None, "", f"No whole answer came within {self._total_s_max:g} seconds."
+            return Answer(error=f"No whole answer came within {self._total_s_max:g} seconds.")
         except AddressError as error:
-            return None, "", f"The address {error}"
+            return Answer(error=f"The address {error}")
         except InvalidToken:
-            return None, "", "The secret cannot be read: it was encrypted with another SECRET_KEY. Rotate it."
+            return Answer(error="The secret cannot be read: it was encrypted with another SECRET_KEY. Rotate it.")
         except Exception as error:
-            return None, "", _printable(f"{type(error).__name__}: {error}")[:ERROR_LENGTH_MAX]
+            return Answer(error=_printable(f"{type(error).__name__}: {error}")[:ERROR_LENGTH_MAX])
 
-    async def _post(self, claimed: Claimed, at: datetime) -> tuple[int, str, str]:
+    async def _post(self, claimed: Claimed, at: datetime) -> Answer:
         """Send past httpx's client, which has redirects, cookies and logins to look after: there are none here."""
         secrets = [reveal(each) for each in claimed.secrets]
         headers = HEADERS | signed_headers(secrets, claimed.message_id, at, claimed.body)
@@ -165,7 +176,8 @@ class Sender:
             kept = await _beginning(response)
         finally:
             await response.aclose()
-        return response.status_code, _printable(kept.decode("utf-8", "replace")), ""
+        pause = asked_pause(response.status_code, response.headers.get("Retry-After", ""), timezone.now())
+        return Answer(response.status_code, _printable(kept.decode("utf-8", "replace")), pause=pause)
 
     def _transport(self, endpoint_id: UUID) -> GuardedTransport:
         """Return the endpoint's own connections: to look for a free one among all endpoints' takes longer."""

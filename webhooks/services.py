@@ -130,7 +130,7 @@ def enable(*, endpoint: Endpoint) -> None:
     except ValidationError as error:
         raise ValidationError(f"«{endpoint}» cannot be enabled: {' '.join(error.messages)}") from error
     _change_status(endpoint, EndpointStatus.DISABLED, EndpointStatus.ACTIVE)
-    EndpointHealth.objects.filter(endpoint=endpoint).update(failing_since=None)
+    EndpointHealth.objects.filter(endpoint=endpoint).update(failing_since=None, paused_until=None)
 
 
 def disable(*, endpoint: Endpoint) -> None:

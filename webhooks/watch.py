@@ -24,7 +24,7 @@ CROSS JOIN LATERAL (
         WHERE endpoint_id = e.id AND status IN ('ready', 'waiting') LIMIT %s) AS counted) AS waiting
 WHERE waiting.count > 0
 """
-# A message that is being sent, or that is tried again later, is due in the future.
+# A message that is being sent, that is tried again later or whose endpoint asked for a pause is due in the future.
 _BACKLOG: Final = """
 WITH working AS MATERIALIZED (SELECT id FROM webhooks_endpoint WHERE status = 'active' AND url <> '')
 SELECT (SELECT count(*) FROM (SELECT FROM webhooks_outboxmessage WHERE position IS NULL LIMIT %(most)s) AS counted),
@@ -34,7 +34,8 @@ SELECT (SELECT count(*) FROM (SELECT FROM webhooks_outboxmessage WHERE position 
                 SELECT FROM webhooks_delivery
                 WHERE endpoint_id = working.id AND status IN ('ready', 'waiting') LIMIT %(most)s) AS pending
             LIMIT %(most)s) AS counted),
-       (SELECT min(first.next_attempt_at) FROM working CROSS JOIN LATERAL (
+       (SELECT min(greatest(first.next_attempt_at, h.paused_until))
+        FROM working LEFT JOIN webhooks_endpointhealth h ON h.endpoint_id = working.id CROSS JOIN LATERAL (
             SELECT next_attempt_at FROM webhooks_delivery
             WHERE endpoint_id = working.id AND status = 'ready' ORDER BY next_attempt_at, id LIMIT 1) AS first),
        (SELECT count(*) FROM working JOIN webhooks_endpointhealth h ON h.endpoint_id = working.id
@@ -76,18 +77,34 @@ def failing_since(endpoint: Endpoint) -> datetime | None:
     return health.failing_since if health and endpoint.status == EndpointStatus.ACTIVE else None
 
 
-def in_trouble() -> QuerySet[Endpoint]:
-    """Return the endpoints that operators should look at: they fail, or were disabled by no operator."""
-    fails = Q(status=EndpointStatus.ACTIVE, health__failing_since__isnull=False)
+def paused_until(endpoint: Endpoint, now: datetime) -> datetime | None:
+    """Return until when an active endpoint asked to be sent nothing; None if it did not, or the pause is over."""
+    health = getattr(endpoint, "health", None)
+    until = health.paused_until if health and endpoint.status == EndpointStatus.ACTIVE else None
+    return until if until and until > now else None
+
+
+def in_trouble(now: datetime) -> QuerySet[Endpoint]:
+    """Return the endpoints that operators should look at: they fail, want a pause, or were disabled by no operator."""
+    fails = Q(health__failing_since__isnull=False) | Q(health__paused_until__gt=now)
+    fails &= Q(status=EndpointStatus.ACTIVE)
     stopped = Q(status=EndpointStatus.DISABLED) & ~Q(disabled_reason__in=("", DISABLED_BY_OPERATOR))
     # First what gets nothing any more, the newest first.
     return Endpoint.objects.filter(fails | stopped).select_related("health").order_by("-status", "-updated")
 
 
-def trouble_of(endpoint: Endpoint) -> str:
-    """Say in a sentence what is wrong with an endpoint; nothing where it is well."""
-    if since := failing_since(endpoint):
-        return f"It has been failing since {since:%Y-%m-%d %H:%M} UTC: messages are tried again, and wait."
+def trouble_of(endpoint: Endpoint, now: datetime) -> str:
+    """Say in a sentence or two what is wrong with an endpoint; nothing where it is well."""
+    since, until = failing_since(endpoint), paused_until(endpoint, now)
+    sentences = []
+    if since:
+        sentences.append(f"It has been failing since {since:%Y-%m-%d %H:%M} UTC: messages are tried again, and wait.")
+    if until:
+        sentences.append(
+            f"It asked for a pause (Retry-After): nothing is sent to it before {until:%Y-%m-%d %H:%M} UTC."
+        )
+    if sentences:
+        return " ".join(sentences)
     if endpoint.status == EndpointStatus.DISABLED:
         reason = f" {endpoint.disabled_reason}" if endpoint.disabled_reason else ""
         return f"It is disabled and gets nothing.{reason} What waited for it goes out once it is enabled."
