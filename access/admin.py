@@ -12,12 +12,12 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 from rest_framework_api_key.crypto import KeyGenerator
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from access.keys import application_generator, generator
 from access.models import ApiKey, ApplicationKey, KeyUse
 from access.services import revoke_keys
 from core.admin import ConfigurationAdmin, LiveFilter, ask_first, dialog, row_action
+from core.admin_base import InfinitePaginator
 from core.models import ConfigurationStatus
 
 FINAL: Final = "Calls with a revoked key are refused from the next one on. That is final: it cannot be brought back."
@@ -154,7 +154,7 @@ class ApplicationKeyAdmin(KeyAdmin):
     search_help_text = "Search by the beginning of the user's ID or of the key"
     # Ids are in time order: the newest first. Counting all of them, to select them too, takes too long.
     ordering = ("-id",)
-    paginator = InfinitePaginator
+    paginator: Any = InfinitePaginator
     show_full_result_count = False
     list_disable_select_all = True
 

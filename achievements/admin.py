@@ -9,7 +9,6 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from achievements.models import (
@@ -34,6 +33,7 @@ from core.admin import (
     with_badge,
     without_zeros,
 )
+from core.admin_base import TabularInline
 from core.services import check_type_change
 from metrics.services import check_filters
 from users.admin_filters import FilterFormSet

@@ -8,6 +8,7 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from core.form_fields import WholeNumberField
 from core.json import encode
 from core.models import ConfigurationStatus, new_id
 from engine.adjustments import Adjusted, preview_adjustment
@@ -48,7 +49,7 @@ class AdjustForm(_ReasonForm):
         empty_label=None,
         widget=UnfoldAdminSelectWidget(),
     )
-    points = forms.IntegerField(
+    points = WholeNumberField(
         validators=[MinValueValidator(-POINTS_LIMIT), MaxValueValidator(POINTS_LIMIT)],
         widget=UnfoldAdminIntegerFieldWidget(attrs={"placeholder": "50 or -20"}),
         help_text="A whole number such as 50 to give, or -20 to take.",

@@ -6,7 +6,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from unfold.admin import ModelAdmin
 
 from analytics import reports
 from analytics.rules import DayRange
@@ -14,6 +13,7 @@ from analytics.store import user_count
 from backoffice import analytics_panels
 from backoffice.charts import Card, Panel
 from backoffice.periods import Period, read_period
+from core.admin_base import ModelAdmin
 from core.csv import csv_response
 from core.replica import from_replica
 from levels.store import read_levels

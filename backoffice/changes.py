@@ -15,6 +15,7 @@ from access.models import ApplicationKey
 from boosts.models import Boost
 from core.admin import number_of
 from core.changes import parts_of, read_page, tracked_models
+from core.form_fields import DayField
 from core.history import history_of
 
 OF_ONE_USER: Final = "boosts.boost.of-one-user"
@@ -31,8 +32,8 @@ class ChangesForm(forms.Form):
         max_length=100,
         widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "An operator, a key, «config apply»"}),
     )
-    since = forms.DateField(label="From", required=False, widget=UnfoldAdminDateWidget(attrs={"type": "date"}))
-    until = forms.DateField(label="To", required=False, widget=UnfoldAdminDateWidget(attrs={"type": "date"}))
+    since = DayField(label="From", required=False, widget=UnfoldAdminDateWidget(attrs={"type": "date"}))
+    until = DayField(label="To", required=False, widget=UnfoldAdminDateWidget(attrs={"type": "date"}))
 
     def __init__(self, *args: Any, models: list[type[Model]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

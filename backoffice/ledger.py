@@ -13,6 +13,7 @@ from django.utils.html import format_html, format_html_join
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from backoffice.user_cards import Table, decimal_text, moment
+from core.form_fields import DayField
 from core.json import plain_number
 from points.models import AwardCause, PointsAward, PointsBalance, PointsSystem
 from points.store import applied_boosts
@@ -39,8 +40,8 @@ class LedgerFilterForm(forms.Form):
         choices=[("", "All causes"), *AwardCause.choices],
         widget=UnfoldAdminSelectWidget(),
     )
-    since = forms.DateField(label="From (UTC)", required=False, widget=DayInput())
-    until = forms.DateField(label="To (UTC)", required=False, widget=DayInput())
+    since = DayField(label="From (UTC)", required=False, widget=DayInput())
+    until = DayField(label="To (UTC)", required=False, widget=DayInput())
     before = forms.UUIDField(required=False, widget=forms.HiddenInput())
     after = forms.UUIDField(required=False, widget=forms.HiddenInput())
     field_order = ("system", "cause", "since", "until")

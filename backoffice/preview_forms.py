@@ -9,6 +9,7 @@ from django import forms
 from django.http import QueryDict
 
 from boosts.models import MULTIPLIER_PLACES
+from core.form_fields import NumberField, WholeNumberField
 from metrics.rules import VALUE_LIMIT, MetricRule
 from points.models import PointsTrigger, TriggerType
 from points.rules import POINTS_LIMIT
@@ -37,18 +38,18 @@ def short(id_: object) -> str:
     return str(id_)[-12:]
 
 
-def _number(label: str, least: int, most: int, *, required: bool = True) -> forms.IntegerField:
+def _number(label: str, least: int, most: int, *, required: bool = True) -> WholeNumberField:
     widget = forms.NumberInput(attrs={"class": f"{_INPUT} number", "aria-label": label})
-    return forms.IntegerField(min_value=least, max_value=most, required=required, label=label, widget=widget)
+    return WholeNumberField(min_value=least, max_value=most, required=required, label=label, widget=widget)
 
 
-def _amount(label: str) -> forms.DecimalField:
+def _amount(label: str) -> NumberField:
     return _decimal(label, VALUE_LIMIT - 1, 9, required=False)
 
 
-def _decimal(label: str, most: int, places: int, *, required: bool) -> forms.DecimalField:
-    widget = forms.NumberInput(attrs={"class": f"{_INPUT} number", "aria-label": label, "step": "any"})
-    return forms.DecimalField(
+def _decimal(label: str, most: int, places: int, *, required: bool) -> NumberField:
+    widget = forms.NumberInput(attrs={"class": f"{_INPUT} number", "aria-label": label})
+    return NumberField(
         max_value=most, min_value=0, decimal_places=places, required=required, label=label, widget=widget
     )
 

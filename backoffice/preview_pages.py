@@ -12,12 +12,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
-from unfold.admin import ModelAdmin
 
 from backoffice import preview_panels
 from backoffice.analytics_pages import csv_of
 from backoffice.charts import Panel
 from backoffice.preview_forms import PreviewForm
+from core.admin_base import ModelAdmin
 from levels.store import read_levels
 from points.models import PointsSystem, PointsTrigger
 from preview.drafts import Parts, differences, read_parts, trial_of

@@ -93,7 +93,7 @@ class TabAdmin:
     """What the admins of rows in a tab share; mixed in before the admin of the rows' own list."""
 
     list_per_page = 20
-    paginator = NearestPagePaginator
+    paginator: Any = NearestPagePaginator
     show_full_result_count = True
     list_disable_select_all = False
     search_fields: Sequence[str] = ()

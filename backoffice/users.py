@@ -14,9 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import Truncator
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
 
 from backoffice.adjusting import (
@@ -38,6 +36,7 @@ from backoffice.exports import LedgerResource, StreamedExportMixin
 from backoffice.ledger import LedgerFilterForm, award_address, filter_of, ledger_page, lines_of, systems_of
 from backoffice.user_cards import attribute_lines, medals, metric_table, profile_lines, streak_card, system_cards
 from backoffice.user_search import FOUND_MAX, find_users
+from core.admin_base import InfinitePaginator, ModelAdmin
 from core.csv import csv_response
 from core.refusal import Refusal
 from engine.adjustments import Adjusted, adjust_points, reversal_problem
@@ -71,7 +70,7 @@ class EndUserAdmin(StreamedExportMixin, ModelAdmin):
     ordering = ("-id",)
     list_per_page = 25
     # Counting a million users takes longer than showing a page.
-    paginator = InfinitePaginator
+    paginator: Any = InfinitePaginator
     show_full_result_count = False
     change_form_outer_before_template = "backoffice/user.html"
 

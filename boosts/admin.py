@@ -9,9 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from unfold.admin import TabularInline
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from boosts.models import Boost, BoostFilter, BoostStatus
 from boosts.rules import BoostPhase
@@ -28,6 +26,7 @@ from core.admin import (
     row_action,
     without_zeros,
 )
+from core.admin_base import InfinitePaginator, TabularInline
 from core.json import plain_number
 from core.models import ConfigurationStatus
 from points.admin import to_tab
@@ -134,7 +133,7 @@ class BoostAdmin(ConfigurationAdmin):
     # Ids are in time order: the newest first, by the index of the key.
     ordering = ("-id",)
     # Each user may have a boost: counting a million takes longer than showing fifty.
-    paginator = InfinitePaginator
+    paginator: Any = InfinitePaginator
     show_full_result_count = False
     list_disable_select_all = True
     readonly_fields = ("shown_status",)

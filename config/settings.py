@@ -249,6 +249,8 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
+# What forms read: YYYY-MM-DD alone.
+FORMAT_MODULE_PATH = "config.formats"
 
 # --- Operators -------------------------------------------------------------------------------------------------------
 LOGIN_URL = "admin:login"

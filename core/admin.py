@@ -18,10 +18,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminImageFieldWidget, UnfoldAdminTextareaWidget
 
+from core.admin_base import ModelAdmin
 from core.changes import history_of_row
 from core.images import BADGE_CONTENT_TYPES, BadgeField, local_badge_url
 from core.json import plain_number

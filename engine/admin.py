@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from core.admin import GuardedAdmin, dialog, row_action
+from core.admin_base import InfinitePaginator
 from engine.models import QueuedEvent, QueuedEventStatus
 from engine.queue import DEPTH_SHOWN_MAX, depth, retry
 
@@ -33,7 +33,7 @@ class QueuedEventAdmin(GuardedAdmin):
     # Ids are in the order of arrival.
     ordering = ("-id",)
     list_per_page = 50
-    paginator = InfinitePaginator
+    paginator: Any = InfinitePaginator
     show_full_result_count = False
     fields = ("external_id", "metric_key", "shown_status", "reason", "accepted", "settled", "shown_event")
     readonly_fields = fields

@@ -10,7 +10,6 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from core.admin import (
@@ -23,6 +22,7 @@ from core.admin import (
     row_action,
     tab_of,
 )
+from core.admin_base import TabularInline
 from core.models import ConfigurationStatus
 from core.services import check_type_change
 from points.models import (

@@ -8,9 +8,9 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from unfold.admin import TabularInline
 
 from core.admin import ConfigurationForm, HistoryAdmin, kept_rows
+from core.admin_base import TabularInline
 from core.history import SYSTEM, acting
 from streaks.models import StreakMetric, StreakSettings
 from streaks.services import check_metrics

@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 
+from core.form_fields import WHOLE_NUMBER
 from core.refusal import Refusal
 from core.services import archive, create_checked, update_checked
 from engine.adjustments import Adjusted, adjust_points
@@ -110,7 +111,7 @@ def test_a_maximum_that_cuts_an_adjustment_is_named_before_and_after(operator: C
     ("fields", "words"),
     [
         ({"points": "0"}, "must not be 0"),
-        ({"points": "1.5"}, "Enter a whole number."),
+        ({"points": "1.5"}, WHOLE_NUMBER),
         ({"points": ""}, "This field is required."),
         ({"points": str(2**53)}, "less than or equal to"),
         ({"reason": "  "}, "This field is required."),

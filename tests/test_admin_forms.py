@@ -11,6 +11,7 @@ from django.utils import timezone
 from achievements.models import Achievement
 from boosts.models import Boost
 from boosts.services import create_boost
+from core.form_fields import NUMBER, WHOLE_NUMBER
 from core.services import archive
 from levels.models import Level
 from points.models import PointsTrigger
@@ -54,18 +55,18 @@ def test_what_is_wrong_in_a_hidden_field_of_an_achievement_does_not_keep_it_from
 @pytest.mark.parametrize(
     ("fields", "errors"),
     [
-        ({"metric_threshold": "0.5"}, {"metric_threshold": ["Enter a whole number."]}),
+        ({"metric_threshold": "0.5"}, {"metric_threshold": [WHOLE_NUMBER]}),
         ({"metric_threshold": "-3"}, {"metric_threshold": ["Ensure this value is greater than or equal to 1."]}),
         (
             {"type": "streak", "streak_length": "-3"},
             {"streak_length": ["Ensure this value is greater than or equal to 1."]},
         ),
-        ({"type": "streak", "streak_length": "x"}, {"streak_length": ["Enter a whole number."]}),
+        ({"type": "streak", "streak_length": "x"}, {"streak_length": [WHOLE_NUMBER]}),
         (
             {"type": "moon", "metric": ""},
             {"type": ["Select a valid choice. moon is not one of the available choices."]},
         ),
-        ({"points": "much"}, {"points": ["Enter a whole number."]}),
+        ({"points": "much"}, {"points": [WHOLE_NUMBER]}),
     ],
 )
 def test_a_trigger_that_is_wrong_in_one_way_gets_one_error(
@@ -78,7 +79,7 @@ def test_a_trigger_that_is_wrong_in_one_way_gets_one_error(
 @pytest.mark.parametrize(
     ("fields", "errors"),
     [
-        ({"metric_value": "much"}, {"metric_value": ["Enter a number."]}),
+        ({"metric_value": "much"}, {"metric_value": [NUMBER]}),
         ({"metric_value": "0"}, {"metric_value": ["must be greater than 0."]}),
         ({"type": "moon"}, {"type": ["Select a valid choice. moon is not one of the available choices."]}),
     ],

@@ -207,9 +207,10 @@ def test_a_boost_begins_inactive_multiplies_once_activated_and_no_more_when_fini
 
 
 MULTIPLIERS = "must be more than 0, less than 100, not 1, and have at most 4 decimals."
+HUGE, TINY = f"1{'0' * 90}", f"0.{'0' * 90}1"
 BAD_BOOSTS: dict[str, tuple[dict[str, str], str]] = {
-    **{f"a multiplier of {each}": ({"multiplier": each}, MULTIPLIERS) for each in ("1", "0", "-2", "100", "1e400")},
-    **{f"a multiplier of {each}": ({"multiplier": each}, MULTIPLIERS) for each in ("1.00001", "99.99991", "1e-400")},
+    **{f"a multiplier of {each}": ({"multiplier": each}, MULTIPLIERS) for each in ("1", "0", "-2", "100", HUGE)},
+    **{f"a multiplier of {each}": ({"multiplier": each}, MULTIPLIERS) for each in ("1.00001", "99.99991", TINY)},
     "an end before the start": ({"end": "2020-01-01"}, "must not be before start."),
     "days that are over": ({"start": "2020-01-01", "end": "2020-01-02"}, "must not be before today"),
     "no start": ({"start": ""}, "This field is required."),

@@ -23,6 +23,7 @@ from achievements.services import create_achievement
 from backoffice.preview_forms import short
 from boosts.models import Boost
 from boosts.services import create_boost
+from core.form_fields import WHOLE_NUMBER
 from core.models import new_id
 from engine.adjustments import adjust_points
 from engine.inputs import CompleteInput, EventInput
@@ -140,7 +141,7 @@ def test_filters_look_at_the_attributes_that_are_chosen(operator: Client, game: 
     ("field", "value", "sentence"),
     [
         ("points", "0", "must not be 0."),
-        ("points", "many", "Enter a whole number."),
+        ("points", "many", WHOLE_NUMBER),
         ("every", "0", "greater than or equal to 1"),
         ("every", "", "This field is required."),
     ],

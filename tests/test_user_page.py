@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from achievements.services import create_achievement
 from boosts.services import create_boost
+from core.form_fields import DAY
 from engine.inputs import AdjustInput, EventInput, Input, OpeningInput
 from engine.pipeline import process
 from engine.tick import pay_due_ticks
@@ -205,7 +206,7 @@ def test_the_ledger_is_filtered_by_system_cause_and_days_and_so_is_its_file(oper
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("?since=yesterday", "Enter a valid date."),
+        ("?since=yesterday", DAY),
         ("?since=2026-06-16&until=2026-06-15", "To must not be before From."),
         ("?system=gold", "Select a valid choice."),
         ("?cause=luck", "Select a valid choice."),

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from standardwebhooks import Webhook
 
+from core.form_fields import MOMENT
 from core.services import archive
 from tests.conftest import Api, Game
 from tests.test_admin import text_of
@@ -479,7 +480,7 @@ def test_a_bad_moment_is_refused_in_the_dialog(operator: Client, api: Api, game:
     api.event("alice")
     give_up()
     answer = act(operator, "replay_failed_one", endpoint, since="yesterday")
-    assert "Enter a valid date/time." in text_of(answer)
+    assert MOMENT in text_of(answer)
     assert Delivery.objects.count() == 1
 
 

@@ -27,6 +27,7 @@ from core.admin import (
     each_or_message,
     row_action,
 )
+from core.form_fields import MomentField
 from webhooks import services
 from webhooks.admin_log import MAY_REPLAY, DeliveryAdmin, say_replayed
 from webhooks.models import TEST_TYPE, Delivery, Endpoint, EndpointStatus, MessageType
@@ -71,7 +72,7 @@ def a_day_ago() -> datetime:
 class SinceForm(BaseDialogForm):
     """Asks from when on."""
 
-    since = forms.DateTimeField(
+    since = MomentField(
         label="Given up since (UTC)",
         initial=a_day_ago,
         widget=forms.DateTimeInput({"type": "datetime-local", "class": " ".join(INPUT_CLASSES)}, "%Y-%m-%dT%H:%M"),

@@ -15,9 +15,9 @@ from django.utils.html import format_html
 from django.utils.timezone import localtime
 from django.utils.translation import ngettext
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
 from core.admin import GuardedAdmin, dialog, row_action
+from core.admin_base import InfinitePaginator
 from core.json import encode_text
 from users.models import EndUser
 from webhooks.delivery import body_of
@@ -52,7 +52,7 @@ class DeliveryAdmin(GuardedAdmin):
     # Ids are in the order in which they were to go out.
     ordering = ("-id",)
     # Neither counted nor sorted: there may be many millions.
-    paginator = InfinitePaginator
+    paginator: Any = InfinitePaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
