@@ -4,7 +4,7 @@ import logging
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions
@@ -75,8 +75,8 @@ def answer_exception(exception: Exception) -> HttpResponse | None:
     """Return the answer to an exception that has one, None to any other."""
     if isinstance(exception, ApiError):
         return exception.response()
-    if isinstance(exception, RequestDataTooBig):
-        return too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE).response()
+    if isinstance(exception, SuspiciousOperation):
+        return _not_well_formed(exception).response()
     if isinstance(exception, exceptions.MethodNotAllowed):
         return ApiError(405, str(exception.detail)).response()
     if isinstance(exception, exceptions.APIException):
@@ -91,6 +91,15 @@ def answer_exception(exception: Exception) -> HttpResponse | None:
         logger.error("The database does not answer.", exc_info=exception)
         return ApiError(503, "The database is away; try again soon.", retry_after_s=1).response()
     return None
+
+
+def _not_well_formed(exception: SuspiciousOperation) -> ApiError:
+    if isinstance(exception, RequestDataTooBig):
+        return too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    if isinstance(exception, TooManyFieldsSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        return ApiError(400, f"The query has too many parameters: at most {most:,} are read.")
+    return ApiError(400, "The request is not well-formed.")
 
 
 def answer_failure(exception: Exception, request: str) -> HttpResponse:

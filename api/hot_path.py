@@ -1,7 +1,7 @@
 """The hot path: an event over HTTP, in the event loop and past everything of Django's that it has no use for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any, Final
 
 from django.conf import settings
@@ -12,6 +12,7 @@ from access.keys import KeyRule
 from api.authentication import authenticate_event, recall_event_key
 from api.errors import answer_exception, answer_failure
 from api.events import event_answer, event_input
+from api.http import protective_headers
 from core.connections import release_connection
 from core.json import encode
 from engine.coalescing import Coalescer
@@ -21,7 +22,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Coroutine[Any, Any, None]]
 Headers = dict[bytes, bytes]
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+Lines = list[tuple[bytes, bytes]]
+Answer = tuple[int, Lines, bytes]
 
 BEFORE_KEY: Final = "/v1/metrics/"
 AFTER_KEY: Final = "/event"
@@ -35,6 +37,8 @@ def with_hot_path(django: Application, coalescer: Coalescer) -> Application:
     those of Django's view of events, which stays for whatever looks unusual.
     """
 
+    protective = as_lines(protective_headers().items())
+
     async def application(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         key = _metric_key(scope) if scope["type"] == "http" else None
         if key is None:
@@ -44,7 +48,7 @@ def with_hot_path(django: Application, coalescer: Coalescer) -> Application:
             status, lines, body = await _answer(coalescer, key, dict(scope["headers"]), lambda: _read(receive))
         except ConnectionResetError:
             return
-        await send({"type": "http.response.start", "status": status, "headers": lines})
+        await send({"type": "http.response.start", "status": status, "headers": lines + protective})
         await send({"type": "http.response.body", "body": body})
 
     return application
@@ -108,5 +112,9 @@ async def _read(receive: Receive) -> bytes:
 def as_answer(response: HttpResponse) -> Answer:
     """Return one of Django's answers as the event loop sends it."""
     lines = [*response.items(), ("Content-Length", str(len(response.content)))]
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in lines]
-    return response.status_code, headers, response.content
+    return response.status_code, as_lines(lines), response.content
+
+
+def as_lines(headers: Iterable[tuple[str, str]]) -> Lines:
+    """Return headers as ASGI has them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.renderers import BaseRenderer
 
@@ -12,6 +13,17 @@ from core.json import encode
 def json_response(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return an answer with `value` as JSON."""
     return HttpResponse(encode(value), status=status, content_type="application/json", headers=headers)
+
+
+def protective_headers() -> dict[str, str]:
+    """Return the headers that answers of the API have for browsers, as Django's middleware gives pages theirs.
+
+    Whether a caller came by https only the proxy knows. PUBLIC_URL says that they do, so the answer need not ask.
+    """
+    headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": str(settings.SECURE_REFERRER_POLICY)}
+    if settings.SECURE_HSTS_SECONDS:
+        headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}"
+    return headers
 
 
 class ExactJsonRenderer(BaseRenderer):

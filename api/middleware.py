@@ -1,4 +1,8 @@
-"""The API's way in: past sessions, CSRF and messages, which it has no use for, and with its own shape of errors."""
+"""The way in for what machines call: past sessions, CSRF and messages, and with an own shape of errors.
+
+Machines come by whatever name or address they know, so the `Host` header is not looked at, and nobody is sent on to
+https: a load balancer asks for the health of a process by the process's own address.
+"""
 
 from collections.abc import Callable
 from typing import Final
@@ -8,26 +12,30 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
 from api.errors import ApiError, answer_exception, answer_failure
+from api.http import protective_headers
 from core.history import SYSTEM, acting
 
 API_PREFIXES: Final = ("/v1", "/admin-api", "/metrics")
+MACHINE_PREFIXES: Final = (*API_PREFIXES, "/healthz", "/readyz", "/docs/openapi.yaml")
 
 
 class ApiMiddleware:
-    """Answers the API's paths itself; all others go on to Django's middleware."""
+    """Answers the paths that machines call itself; all others go on to Django's middleware."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer one request."""
-        if not request.path_info.startswith(API_PREFIXES):
+        if not request.path_info.startswith(MACHINE_PREFIXES):
             return self.get_response(request)
         # Who it is, the authentication says.
         with acting(SYSTEM):
             response = self._answer(request)
         # Without it a server would have to close the connection, or send the answer in chunks.
         response.headers["Content-Length"] = str(len(response.content))
+        for name, value in protective_headers().items():
+            response.headers[name] = value
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:

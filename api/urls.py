@@ -4,11 +4,12 @@ from collections.abc import Iterable
 
 from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerView
 
 from api import application, not_offered, progress, summaries
 from api.events import BATCH_PATH, batch, event
 from api.gauges import gauges
+from api.reference import reference
 
 
 def _longest_first(patterns: Iterable[URLPattern]) -> list[URLPattern]:
@@ -39,5 +40,5 @@ urlpatterns = [
     path("metrics", gauges),
     path("docs/", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("docs", RedirectView.as_view(pattern_name="docs")),
-    path("docs/openapi.yaml", SpectacularAPIView.as_view(), name="openapi"),
+    path("docs/openapi.yaml", reference, name="openapi"),
 ]

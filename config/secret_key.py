@@ -1,9 +1,35 @@
-"""The development server's secret key: random, made once, kept in `var/`."""
+"""The secret key: that of a development server is random, made once and kept in `var/`; that of production is given."""
 
 import os
 from pathlib import Path
+from typing import Final
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
+
+LENGTH_MIN: Final = 50
+DIFFERENT_MIN: Final = 10
+"""Fewer different characters are no random key: 50 random hexadecimal digits practically always have more."""
+
+HOW_TO_MAKE_ONE: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+
+
+def check_secret_key(key: str) -> None:
+    """Raise ImproperlyConfigured where somebody might guess the key, and sign themselves in as anybody."""
+    if len(key) < LENGTH_MIN:
+        problem = f"has only {len(key)} characters" if key else "is not set"
+    elif key.startswith("django-insecure"):
+        problem = "is one that Django made for development"
+    elif len(set(key)) < DIFFERENT_MIN:
+        problem = f"has only {len(set(key))} different characters"
+    elif key in (key + key)[1:-1]:
+        problem = "is a shorter text, repeated"
+    else:
+        return
+    raise ImproperlyConfigured(
+        f"PRODUCTION needs a SECRET_KEY of {LENGTH_MIN} random characters or more, and this one {problem}. "
+        f"Make one by: {HOW_TO_MAKE_ONE}"
+    )
 
 
 def development_secret_key(var_dir: Path) -> str:

@@ -15,7 +15,7 @@ from django.templatetags.static import static
 from config.file_queue import SCHEME as FILE_QUEUE
 from config.rate_limit import read_rate_limit
 from config.replicas import read_replicas, replica_settings
-from config.secret_key import development_secret_key
+from config.secret_key import check_secret_key, development_secret_key
 from core.embedded_postgres import EmbeddedPostgres
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -36,8 +36,7 @@ PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
 if PRODUCTION:
     if DEBUG:
         raise ImproperlyConfigured("DEBUG must be off when PRODUCTION is on: it shows settings to strangers.")
-    if len(SECRET_KEY) < 50 or SECRET_KEY.startswith("django-insecure"):
-        raise ImproperlyConfigured("PRODUCTION needs a SECRET_KEY of your own of 50 random characters or more.")
+    check_secret_key(SECRET_KEY)
     if not PUBLIC_URL.startswith("https://"):
         raise ImproperlyConfigured("PRODUCTION needs PUBLIC_URL, the https:// address that users reach this server by.")
 SECRET_KEY = SECRET_KEY or development_secret_key(VAR_DIR)

@@ -1,18 +1,24 @@
 """Serving uploaded files from storage, and the icon that browsers ask for by themselves."""
 
 import mimetypes
+from typing import Final
 
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseRedirect
 from django.templatetags.static import static
 
+NAME_LENGTH_MAX: Final = 255
+"""Longer than the name of any upload; what a file system does with longer names is not asked."""
+
 
 def serve_media(_: HttpRequest, name: str) -> FileResponse:
     """Answer with an uploaded file. Its name is the hash of its content, so browsers may keep it for ever."""
+    if len(name) > NAME_LENGTH_MAX:
+        raise Http404
     try:
         file = default_storage.open(name)
-    except (FileNotFoundError, IsADirectoryError, SuspiciousFileOperation, ValueError) as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, SuspiciousFileOperation, ValueError) as error:
         raise Http404 from error
     content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}

@@ -5,20 +5,22 @@ from django.http import HttpResponse
 from django.template.loader import render_to_string
 
 from api.errors import ApiError, answer_exception, answer_failure
-from api.hot_path import Message, Send, as_answer
-from api.middleware import API_PREFIXES
+from api.hot_path import Message, Send, as_answer, as_lines
+from api.http import protective_headers
+from api.middleware import MACHINE_PREFIXES
 
 
 async def send_refusal(scope: Message, send: Send, error: Exception) -> None:
     """Answer with what is wrong, in the API's shape or as a page, and close the connection: more may come on it."""
     status, headers, body = as_answer(_refusal(scope, error))
+    headers += as_lines(protective_headers().items())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
     await send({"type": "http.response.body", "body": body})
 
 
 def _refusal(scope: Message, error: Exception) -> HttpResponse:
     response = answer_exception(error) or answer_failure(error, f"{scope['method']} {scope['path']}")
-    if not scope["path"].startswith(API_PREFIXES):
+    if not scope["path"].startswith(MACHINE_PREFIXES):
         reason = error.message if isinstance(error, ApiError) else "Something went wrong here; try again soon."
         page = render_to_string("edge/refusal.html", {"reason": reason, "title": settings.UNFOLD["SITE_TITLE"]})
         response = HttpResponse(page, status=response.status_code)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from a2wsgi import WSGIMiddleware
 
 from api.hot_path import Application, Message, Receive, Send
-from api.middleware import API_PREFIXES
+from api.middleware import MACHINE_PREFIXES
 
 OWN_ROOMS: Final = ("/healthz", "/readyz")
 """Addresses with one thread each. `/healthz` asks nobody, so it must not wait while `/readyz` waits for a database."""
@@ -28,7 +28,7 @@ class Rooms:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope.get("path", "")
-        room = self._own.get(path) or (self.api if path.startswith(API_PREFIXES) else self.pages)
+        room = self._own.get(path) or (self.api if path.startswith(MACHINE_PREFIXES) else self.pages)
         await _in_threads(cast(Application, room), scope, receive, send)
 
 

@@ -17,7 +17,7 @@ from django.urls import reverse
 from api.authentication import check_known
 from api.events import BATCH_BYTES_MAX, BATCH_PATH
 from api.hot_path import Headers
-from api.middleware import API_PREFIXES
+from api.middleware import MACHINE_PREFIXES
 from core.connections import release_connection
 from core.images import BADGE_BYTES_MAX
 from imports.files import FILE_BYTES_MAX
@@ -51,7 +51,7 @@ class Doorkeeper:
     async def terms(self, path: str, headers: Headers) -> Terms:
         """Return the sender's terms at this address. Raises ApiError where the API's address needs a known key."""
         loop = asyncio.get_running_loop()
-        if path.startswith(API_PREFIXES):
+        if path.startswith(MACHINE_PREFIXES):
             return await loop.run_in_executor(self._api, _released, lambda: _terms_of_key(path, headers))
         return await loop.run_in_executor(self._pages, _released, lambda: _terms_of_operator(path, headers))
 
