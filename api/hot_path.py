@@ -59,6 +59,8 @@ def _metric_key(scope: MutableMapping[str, Any]) -> str | None:
     path: str = scope["path"]
     if scope["method"] != "POST" or not path.startswith(BEFORE_KEY) or not path.endswith(AFTER_KEY):
         return None
+    if b"%" in scope.get("raw_path", b""):
+        return None
     key = path[len(BEFORE_KEY) : -len(AFTER_KEY)]
     return key if key and "/" not in key and key.isascii() else None
 

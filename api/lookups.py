@@ -1,5 +1,7 @@
 """What the addresses name, or a 404."""
 
+from collections.abc import Collection
+
 from api.errors import not_found
 from metrics.models import Metric
 from metrics.store import read_metric
@@ -15,6 +17,12 @@ def find_user(external_id: str) -> EndUser:
     if user is None:
         raise not_found("User", external_id)
     return user
+
+
+def known_ids(external_ids: Collection[str]) -> set[str | None]:
+    """Return those of the ids that users have."""
+    possible = [each for each in external_ids if "\x00" not in each]
+    return set(EndUser.objects.filter(external_id__in=possible).values_list("external_id", flat=True))
 
 
 def find_system(key: str) -> PointsSystem:

@@ -9,8 +9,9 @@ from typing import Final
 
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404
 
+from api.addresses import resolve_address
 from api.errors import ApiError, answer_exception, answer_failure
 from api.http import protective_headers
 from core.history import SYSTEM, acting
@@ -40,7 +41,7 @@ class ApiMiddleware:
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
         try:
-            match = resolve(request.path_info)
+            match = resolve_address(request)
             request.resolver_match = match
             response: HttpResponse = match.func(request, *match.args, **match.kwargs)
             if hasattr(response, "render"):

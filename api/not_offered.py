@@ -22,7 +22,7 @@ NOT_OFFERED: Final = (
 )
 
 
-def not_offered(request: HttpRequest, *_: str, what: str, **__: str) -> HttpResponse:
+def not_offered(request: HttpRequest, *_: str | None, what: str, **__: str) -> HttpResponse:
     """Answer that Pointsmith does not have this part of the contract."""
     authenticate(request)
     raise ApiError(404, f"{what} is not offered by Pointsmith.")

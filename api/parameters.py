@@ -1,9 +1,11 @@
 """Reading query parameters."""
 
 import re
+from collections.abc import Callable, Collection
 from datetime import date
 from enum import StrEnum
 from typing import Final, TypeVar
+from urllib.parse import unquote_to_bytes
 
 from rest_framework.request import Request
 
@@ -14,6 +16,7 @@ from users.models import AttributeType
 from users.store import load_attribute_keys
 
 Choice = TypeVar("Choice", bound=StrEnum)
+Whole = Callable[[list[str]], Collection[str | None]]
 
 DAY_MIN: Final = date(1900, 1, 1)
 DAY_MAX: Final = date(2999, 12, 31)
@@ -51,15 +54,33 @@ def flag(request: Request, name: str) -> bool:
     return request.query_params.get(name) == "true"
 
 
-def texts(request: Request, name: str, *, most: int) -> list[str]:
-    """Return the texts of the query parameter `name`, given repeatedly or with commas, each once. Raises ApiError."""
-    given = [part for value in request.query_params.getlist(name) for part in value.split(",")]
-    found = list(dict.fromkeys(part for part in given if part))
+def texts(request: Request, name: str, *, most: int, whole: Whole | None = None) -> list[str]:
+    """Return the texts of the query parameter `name`, given repeatedly or with commas, each once. Raises ApiError.
+
+    A comma that is percent-encoded may belong to a text: `whole` returns those of the texts with commas that are meant
+    as they are. The commas in others separate too, since many clients encode all commas.
+    """
+    parts = [_decoded(part) for value in _values_as_sent(request, name) for part in value.split(b",")]
+    with_commas = [part for part in parts if "," in part]
+    as_they_are = whole(with_commas[: most + 1]) if whole and with_commas else ()
+    given = [text for part in parts for text in ([part] if part in as_they_are else part.split(","))]
+    found = list(dict.fromkeys(text for text in given if text))
     if not 1 <= len(found) <= most:
         raise invalid(f"{name} must name 1 to {most}, repeated or separated by commas.")
-    if any("\x00" in part for part in found):
+    if any("\x00" in text for text in found):
         raise invalid(f"{name} must have no NUL.")
     return found
+
+
+def _values_as_sent(request: Request, name: str) -> list[bytes]:
+    """Return the values of a query parameter, still encoded."""
+    query: bytes = request._request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
+    pairs = [pair.partition(b"=") for pair in query.split(b"&")]
+    return [value for key, _, value in pairs if _decoded(key) == name]
+
+
+def _decoded(text: bytes) -> str:
+    return unquote_to_bytes(text.replace(b"+", b" ")).decode("utf-8", "replace")
 
 
 def choice(request: Request, name: str, choices: type[Choice]) -> Choice:

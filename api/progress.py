@@ -22,7 +22,7 @@ from analytics.store import completion_counts, user_count
 from api.authentication import caller
 from api.bodies import CompletionBody, read_report, reported_user
 from api.errors import rejection
-from api.lookups import find_system, find_user
+from api.lookups import find_system, find_user, known_ids
 from api.openapi import body_of, errors, json_of, whole_number_parameter
 from api.parameters import attribute_values, flag, texts, whole_number
 from api.scope import check_user
@@ -86,14 +86,21 @@ class StreaksView(APIView):
         operation_id="streaks_list",
         summary="Get the streaks of users",
         parameters=[
-            OpenApiParameter("userIds", str, many=True, required=True, description="Up to 100, also comma-separated.")
+            OpenApiParameter(
+                "userIds",
+                str,
+                many=True,
+                required=True,
+                description="Up to 100, also comma-separated; commas in an id are percent-encoded.",
+            )
         ],
         responses={200: json_of(list[BulkStreakJson]), **errors(401, 422)},
     )
     def get(self, request: Request) -> Response:
         """Return the streak of each user asked for, in that order; one who is not known has none."""
-        ids = texts(request, "userIds", most=USERS_MAX)
-        check_user(caller(request).key, *ids)
+        key = caller(request).key
+        ids = texts(request, "userIds", most=USERS_MAX, whole=lambda texts: known_ids(texts) | {key.external_id})
+        check_user(key, *ids)
         streaks = read_streaks(list(EndUser.objects.filter(external_id__in=ids)), timezone.now())
         return Response([render_bulk_streak(id_, streaks.get(id_, Streak())) for id_ in ids])
 
