@@ -12,12 +12,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Final, cast
 from urllib.request import urlopen
 
 from django.conf import settings
 from django.core.management import CommandError
+
+from config.guard import DISMISSED
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +101,8 @@ def run_together(
     _allow_open_files()
     environment = os.environ | ({"PORT": str(port)} if port else {})
     signal.signal(signal.SIGTERM, _interrupt)
-    processes = [_start(command, environment) for command in commands]
+    guard = Guard()
+    processes = [guard.process, *(_start(command, environment, guard) for command in commands)]
     try:
         if port is None or _answers(port, processes):
             when_ready()
@@ -107,12 +111,37 @@ def run_together(
     except KeyboardInterrupt:
         raise SystemExit(0) from None
     finally:
-        _stop(processes)
+        _stop(processes[1:])
+        guard.dismiss()
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+class Guard:
+    """Ends all that this process started, should this process be killed: `config/guard.py` says how."""
+
+    def __init__(self) -> None:
+        reading, self._writing = os.pipe()
+        script = str(settings.BASE_DIR / "config" / "guard.py")
+        command = [sys.executable, "-I", "-S", script, " ".join(Path(each).name for each in sys.argv[:2])]
+        self.process = subprocess.Popen(command, stdin=reading, start_new_session=True)  # noqa: S603
+        os.close(reading)
+
+    def enter(self) -> None:
+        """Tell the guard of the process that calls this, which begins a group of its own."""
+        os.write(self._writing, b"%d\n" % os.getpid())
+
+    def dismiss(self) -> None:
+        """Let the guard go: everything is ended. It may have ended before, so that nobody reads."""
+        with suppress(BrokenPipeError):
+            os.write(self._writing, DISMISSED)
+        os.close(self._writing)
+        self.process.wait()
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], guard: Guard) -> subprocess.Popen[bytes]:
     # In a session of its own: a Ctrl-C is for this process, which then stops the others in order, children included.
-    return subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR, start_new_session=True)  # noqa: S603
+    return subprocess.Popen(  # noqa: S603
+        command, env=environment, cwd=settings.BASE_DIR, start_new_session=True, preexec_fn=guard.enter
+    )
 
 
 def _allow_open_files() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.processes import WAIT_S_MAX
+from tests.processes import WAIT_S_MAX, free_port, until
+from tests.servers import answers
 
 RUN = """
 import sys
@@ -94,6 +95,45 @@ def test_the_children_of_a_process_that_was_killed_are_not_left_behind(tmp_path:
         # It would not come to an end while the child still held the output.
         assert "Ended with status -9" in rest_of(process)
         assert process.returncode == 1
+
+
+def test_all_end_with_a_parent_that_was_killed_and_so_do_their_children(tmp_path: Path) -> None:
+    with started(tmp_path, "-c", RUN, WITH_A_CHILD, FOR_EVER) as process:
+        lines_until(process, "ready")
+        process.kill()
+        # Nobody has the output open any more.
+        assert "is gone, so what it started is ended" in rest_of(process)
+
+
+def test_all_end_with_an_error_without_their_guard(tmp_path: Path) -> None:
+    with started(tmp_path, "-c", RUN, WITH_A_CHILD, FOR_EVER) as process:
+        lines_until(process, "ready")
+        (guard,) = [pid for pid, command in children_of(process.pid).items() if "guard.py" in command]
+        os.kill(guard, signal.SIGKILL)
+        assert "Ended with status -9, so all stops:" in rest_of(process)
+        assert process.returncode == 1
+
+
+def test_a_web_server_that_was_killed_leaves_its_port_to_the_next(tmp_path: Path) -> None:
+    port = free_port()
+    serve = ("manage.py", "serve", "--port", str(port), "--workers", "2")
+    with started(tmp_path, *serve) as first:
+        until(lambda: answers(port))
+        first.kill()
+        assert "is gone" in rest_of(first)
+    assert not answers(port)
+    with started(tmp_path, *serve) as second:
+        until(lambda: answers(port))
+        second.terminate()
+        rest_of(second)
+        assert second.returncode == 0
+
+
+def test_workers_end_when_what_started_them_was_killed(tmp_path: Path) -> None:
+    with started(tmp_path, "manage.py", "work") as process:
+        lines_until(process, "are running")
+        process.kill()
+        assert "is gone" in rest_of(process)
 
 
 def test_without_its_clock_the_worker_ends_with_an_error(tmp_path: Path) -> None:
