@@ -3,6 +3,7 @@
 So what holds for a user already is given in a moment, and an event need not look at the totals of other metrics.
 """
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -17,10 +18,13 @@ from achievements.models import AchievementStatus, Backdating
 from achievements.rules import AchievementRule, AchievementType, digest_terms
 from achievements.store import CANDIDATES, achievement_rules, shown_achievements
 from core.json import encode_text
+from engine.holding import BACKGROUND_LOCK_MS_MAX, HeldUpError, held_up
 from engine.inputs import BackdateInput
 from engine.outcomes import Accepted
 from engine.pipeline import Clock, process
 from users.rules import UserChanges
+
+logger = logging.getLogger(__name__)
 
 CHUNK: Final = 200
 
@@ -34,14 +38,23 @@ def look_back(
     whatever road that change came by. Chunk by chunk of users, each a transaction that also moves the backdating's row:
     a crash repeats nothing and leaves out nobody. Several workers share the work by backdating. An event that was on
     its way when the achievement was activated may not have looked at it: the few seconds that `created_before` leaves
-    let it come first. After `seconds_max` the rest is left to the next call.
+    let it come first. After `seconds_max` the rest is left to the next call, and so is a backdating that has come to a
+    user whom other work holds locked.
     """
     completed, begun_s = 0, time.monotonic()
     _begin_for_changed(clock)
     waiting = Backdating.objects.filter(finished__isnull=True)
     if created_before is not None:
         waiting = waiting.filter(created__lt=created_before)
-    while time.monotonic() < begun_s + seconds_max and (count := _next_chunk(waiting, clock)) is not None:
+    while time.monotonic() < begun_s + seconds_max:
+        try:
+            count = _next_chunk(waiting, clock)
+        except HeldUpError as error:
+            logger.info("The backdating %s waits for a user whom other work holds locked.", error.work_id)
+            waiting = waiting.exclude(id=error.work_id)
+            continue
+        if count is None:
+            break
         completed += count
     return completed
 
@@ -69,7 +82,8 @@ def _next_chunk(waiting: QuerySet[Backdating], clock: Clock) -> int | None:
     (rule,) = achievement_rules([row.achievement])
     users = _candidates(rule, row) if row.achievement.status == AchievementStatus.ACTIVE else []
     inputs = [BackdateInput(UserChanges(external_id), str(row.achievement_id)) for _, external_id in users]
-    outcomes = process(inputs, clock=clock).outcomes if inputs else []
+    with held_up(str(row.id)):
+        outcomes = process(inputs, clock=clock, lock_ms_max=BACKGROUND_LOCK_MS_MAX).outcomes if inputs else []
     count = sum(isinstance(outcome, Accepted) for outcome in outcomes)
     is_last = len(users) < CHUNK
     Backdating.objects.filter(id=row.id).update(

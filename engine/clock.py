@@ -1,17 +1,20 @@
 """What the clock does besides time triggers: streaks that nobody extended end, boosts begin and end."""
 
+import logging
 import math
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from boosts import store as boosts_store
 from boosts.models import Boost
 from boosts.rules import FIRST_ZONE, LAST_ZONE, BoostPhase
 from core.history import CHANGED, record
 from core.json import encode_text
+from engine.coalescing import LOCK_MS_MAX, is_held
 from engine.inputs import IdentifyInput
 from engine.messages import boost_message
 from engine.pipeline import process
@@ -21,6 +24,8 @@ from users.rules import UserChanges, local_date, local_dates
 from webhooks import store as webhooks_store
 from webhooks.models import MessageType
 from webhooks.store import load_wanted_types
+
+logger = logging.getLogger(__name__)
 
 CHUNK: Final = 500
 """How many users or boosts one transaction takes."""
@@ -32,7 +37,7 @@ def end_expired_streaks(now: datetime, *, seconds_max: float = math.inf) -> int:
     """End every streak whose last day to be extended has passed where its user is; return how many.
 
     Each is ended by the pipeline, under the user's lock, as the user's next event would end it. After `seconds_max` it
-    leaves the rest to the next call.
+    leaves the rest to the next call, as it does with the users whom other work holds locked.
     """
     ended, begun_s = 0, time.monotonic()
     while external_ids := _expired(now):
@@ -40,11 +45,28 @@ def end_expired_streaks(now: datetime, *, seconds_max: float = math.inf) -> int:
             if time.monotonic() > begun_s + seconds_max:
                 return ended
             chunk = external_ids[start : start + CHUNK]
-            process([IdentifyInput(UserChanges(each), must_exist=True) for each in chunk], clock=lambda: now)
-            ended += len(chunk)
+            ended += _end_streaks(chunk, now)
         if len(external_ids) < FOUND_MAX:
             break
     return ended
+
+
+def _end_streaks(external_ids: Sequence[str], now: datetime) -> int:
+    """End the streaks of these users; return of how many. Those who are held locked are left out.
+
+    In a chunk that one of them is in, that takes a transaction for each user.
+    """
+    inputs = [IdentifyInput(UserChanges(each), must_exist=True) for each in external_ids]
+    try:
+        process(inputs, clock=lambda: now, lock_ms_max=LOCK_MS_MAX)
+    except OperationalError as error:
+        if not is_held(error):
+            raise
+        if len(external_ids) == 1:
+            logger.info("The streak of the user %s ends later: other work holds them locked.", external_ids[0])
+            return 0
+        return sum(_end_streaks([each], now) for each in external_ids)
+    return len(external_ids)
 
 
 def _expired(now: datetime) -> list[str]:

@@ -3,10 +3,11 @@
 Users are spread over shards. A worker locks the rows of some shards that nobody else works on and processes the
 oldest events of their users, in order, in the transaction that also takes them off the queue: so a crash leaves all as
 it was, and nothing is paid twice. A set that fails is processed event by event, and the one that fails alone is set
-aside with its error.
+aside with its error. All events of a user whom somebody else holds locked are left out for a moment, and others go on.
 """
 
 import logging
+import time
 import traceback
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from core.json import encode_text
 from core.warnings import FieldWarning
+from engine.coalescing import LOCK_MS_MAX, is_held
 from engine.inputs import EventInput
 from engine.models import QueuedEvent, QueuedEventStatus
 from engine.outcomes import Outcome, Rejected
@@ -32,11 +34,18 @@ from users.rules import UserChanges
 
 logger = logging.getLogger(__name__)
 
+Claimed = tuple[int, str, str, str, datetime]
+"""A queued event's id, external id, metric key, text and time."""
+
 SHARDS: Final = 16
 SHARDS_CLAIMED: Final = 4
 """How many shards one transaction takes: sets stay large where few users wait, and four workers can work at once."""
 SET_MAX: Final = 500
 """How many events one transaction processes."""
+ASIDE_S: Final = 1.0
+"""How long a worker lets the events of a user be whom somebody else holds locked."""
+TRIES_MAX: Final = 20
+"""How many sets in a row may turn out to be of users alone whom somebody else holds locked."""
 DEPTH_SHOWN_MAX: Final = 100_000
 KEPT: Final = timedelta(days=30)
 """How long an event that a rule rejected can be looked at."""
@@ -57,21 +66,31 @@ _CLAIM: Final = """
 SELECT s.shard
 FROM engine_queueshard s
 CROSS JOIN LATERAL (
-    SELECT id FROM engine_queuedevent WHERE shard = s.shard AND status = 'waiting' ORDER BY id LIMIT 1
+    SELECT id FROM engine_queuedevent
+    WHERE shard = s.shard AND status = 'waiting' AND external_id <> ALL(%(aside)s) ORDER BY id LIMIT 1
 ) AS oldest
 ORDER BY oldest.id
-LIMIT %s
+LIMIT %(count)s
 FOR UPDATE OF s SKIP LOCKED
 """
 
 # Not in the statement that locks: what it saw may have been processed before it had the lock.
 _OLDEST: Final = """
 SELECT id, external_id, metric_key, event, accepted FROM engine_queuedevent
-WHERE shard = ANY(%s) AND status = 'waiting' ORDER BY id LIMIT %s
+WHERE shard = ANY(%(shards)s) AND status = 'waiting' AND external_id <> ALL(%(aside)s) ORDER BY id LIMIT %(count)s
 """
 
 _ONE: Final = """
 SELECT id, external_id, metric_key, event, accepted FROM engine_queuedevent WHERE id = %s AND status = 'waiting'
+"""
+
+# Those who are free are locked; nobody is waited for.
+_HELD: Final = """
+WITH free AS MATERIALIZED (
+    SELECT id FROM users_enduser WHERE external_id = ANY(%(users)s) FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT u.external_id FROM users_enduser u
+WHERE u.external_id = ANY(%(users)s) AND NOT EXISTS (SELECT FROM free f WHERE f.id = u.id)
 """
 
 _TAKE_OFF: Final = "DELETE FROM engine_queuedevent WHERE id = ANY(%s)"
@@ -178,33 +197,106 @@ def enqueue(inputs: Sequence[EventInput], *, now: datetime) -> None:
         cursor.execute(_ENQUEUE, [encode_text(rows)])
 
 
-def work(*, clock: Clock = timezone.now) -> int:
+class Aside:
+    """The users whom other work held locked a moment ago, as one worker has found out; it lets them be for ASIDE_S."""
+
+    def __init__(self) -> None:
+        self._until_s: dict[str, float] = {}
+
+    def put(self, external_ids: Iterable[str]) -> None:
+        """Leave the events of these users out for a moment."""
+        until_s = time.monotonic() + ASIDE_S
+        for external_id in external_ids:
+            logger.info("Other work holds the user %s locked: their batch events wait.", external_id)
+            self._until_s[external_id] = until_s
+
+    def users(self) -> list[str]:
+        """Return the users whose events are to be left out now."""
+        now_s = time.monotonic()
+        self._until_s = {user: until_s for user, until_s in self._until_s.items() if until_s > now_s}
+        return list(self._until_s)
+
+
+def work(*, clock: Clock = timezone.now, aside: Aside | None = None) -> int:
     """Process the oldest events that nobody else works on; return how many left the queue or were settled.
 
-    Raises DatabaseError where the database is away or busy: nothing happened then, and the next call may well succeed.
+    `aside` is what a worker remembers from one call to the next. Raises DatabaseError where the database is away or
+    busy: nothing happened then, and the next call may well succeed.
     """
-    claimed: list[int] = []
+    aside = Aside() if aside is None else aside
+    is_careful = bool(aside.users())
+    for _ in range(TRIES_MAX):
+        tried = _work_on_set(clock, aside, is_careful=is_careful)
+        if tried.error is None and (tried.done or not tried.claimed):
+            return tried.done
+        if tried.error is not None and (is_careful or not is_held(tried.error)):
+            logger.error(
+                "A set of %s events failed; each is processed alone.", len(tried.claimed), exc_info=tried.error
+            )
+            return _work_one_by_one(tried.claimed, clock, aside)
+        is_careful = True
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A set that was worked on: how many of its events were done; or the error, where another way may help."""
+
+    claimed: Sequence[Claimed]
+    done: int = 0
+    error: Exception | None = None
+
+
+def _work_on_set(clock: Clock, aside: Aside, *, is_careful: bool) -> _Tried:
+    """Process a set. If `is_careful`, whoever is held locked is found first and put aside, which costs a statement."""
+    claimed: list[Claimed] = []
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_CLAIM, [SHARDS_CLAIMED])
+            users = aside.users()
+            cursor.execute(_CLAIM, {"aside": users, "count": SHARDS_CLAIMED})
             shards = [shard for (shard,) in cursor.fetchall()]
             if not shards:
-                return 0
-            cursor.execute(_OLDEST, [shards, SET_MAX])
-            events = cursor.fetchall()
-            claimed = [id_ for id_, *_ in events]
-            _process(events, clock)
+                return _Tried(())
+            cursor.execute(_OLDEST, {"shards": shards, "aside": users, "count": SET_MAX})
+            claimed = cursor.fetchall()
+            held = _held_among(claimed) if is_careful else frozenset()
+            free = [event for event in claimed if event[1] not in held]
+            _process(free, clock)
     except Exception as error:
-        if is_transient(error) or not claimed:
+        if not claimed or (is_transient(error) and not is_held(error)):
             raise
-        logger.exception("A set of %s events failed; they are processed one by one.", len(claimed))
-        for id_ in claimed:
-            _work_alone(id_, clock)
-    return len(claimed)
+        return _Tried(claimed, error=error)
+    aside.put(held)
+    return _Tried(claimed, done=len(free))
 
 
-def _work_alone(id_: int, clock: Clock) -> None:
-    """Process one event, if it still waits; set it aside where it fails."""
+def _held_among(claimed: Sequence[Claimed]) -> frozenset[str]:
+    """Return which of the events' users somebody else holds locked, and lock the others.
+
+    A user who is just being made by somebody else is not found.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, {"users": list({external_id for _, external_id, *_ in claimed})})
+        return frozenset(external_id for (external_id,) in cursor.fetchall())
+
+
+def _work_one_by_one(claimed: Sequence[Claimed], clock: Clock, aside: Aside) -> int:
+    """Process each event alone, but none of a user who turned out to be held: their order would be lost."""
+    held: set[str] = set(aside.users())
+    done = 0
+    for id_, external_id, *_ in claimed:
+        if external_id in held:
+            continue
+        if _work_alone(id_, clock):
+            done += 1
+        else:
+            held.add(external_id)
+            aside.put([external_id])
+    return done
+
+
+def _work_alone(id_: int, clock: Clock) -> bool:
+    """Process one event, if it still waits, and set it aside where it fails; return False if its user is held."""
     shard = QueuedEvent.objects.filter(id=id_).values_list("shard", flat=True).first()
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -213,21 +305,24 @@ def _work_alone(id_: int, clock: Clock) -> None:
             cursor.execute(_ONE, [id_])
             _process(cursor.fetchall(), clock)
     except Exception as error:
+        if is_held(error):
+            return False
         if is_transient(error):
             raise
         logger.exception("The queued event %s failed and is set aside.", id_)
         text = "".join(traceback.format_exception_only(error)).strip()
         waiting = QueuedEvent.objects.filter(id=id_, status=QueuedEventStatus.WAITING)
         waiting.update(status=QueuedEventStatus.FAILED, reason=text, settled=clock())
+    return True
 
 
-def _process(events: Sequence[tuple[int, str, str, str, datetime]], clock: Clock) -> None:
+def _process(events: Sequence[Claimed], clock: Clock) -> None:
     """Process claimed events and take them off the queue, all in the caller's transaction."""
     if not events:
         return
     inputs = [decode_input(external_id, key, text, at) for _, external_id, key, text, at in events]
     ids = [id_ for id_, *_ in events]
-    _settle(ids, process(inputs, clock=clock).outcomes, clock())
+    _settle(ids, process(inputs, clock=clock, lock_ms_max=LOCK_MS_MAX).outcomes, clock())
 
 
 def _settle(ids: Iterable[int], outcomes: Iterable[Outcome], now: datetime) -> None:

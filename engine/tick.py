@@ -19,9 +19,10 @@ goes no further than those before it have come. So workers share the ticks of ma
 A user whose creation is committed only when the tick has passed their place in the order of ids is not paid by it.
 """
 
+import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -35,11 +36,14 @@ from django.utils import timezone
 
 from core.json import encode_text
 from engine import tick_messages
+from engine.holding import BACKGROUND_LOCK_MS_MAX, HeldUpError, held_up
 from engine.rule_book import REVISION
 from points.rules import MULTIPLIER_SCALE, POINTS_LIMIT, STRICTEST
 from points.store import COUNTS_FROM
 from points.versions import VERSION
 from users.rules import local_date, local_dates
+
+logger = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -95,7 +99,8 @@ SELECT k.id, k.trigger_id, k.due, k.last_user, (SELECT min(last_user) FROM ({_UN
 FROM points_timetick k
 JOIN points_pointstrigger t ON t.id = k.trigger_id
 JOIN points_pointssystem p ON p.id = t.system_id
-WHERE k.finished IS NULL AND NOT EXISTS ({_UNFINISHED_BEFORE} AND e.last_user <= k.last_user)
+WHERE k.finished IS NULL AND k.id <> ALL(%(waiting)s::bigint[])
+      AND NOT EXISTS ({_UNFINISHED_BEFORE} AND e.last_user <= k.last_user)
 ORDER BY k.due, t.created, t.id
 LIMIT 1
 FOR UPDATE OF k SKIP LOCKED
@@ -103,9 +108,10 @@ FOR UPDATE OF k SKIP LOCKED
 
 _DROP: Final = "UPDATE points_timetick SET finished = %s WHERE id = %s"
 
-# The next users whether they match or not, so that a chunk's work has a bound however few do.
-_WINDOW: Final = """
-SELECT max(external_id), count(*) FROM (
+# The next users whether they match or not, so that a chunk's work has a bound however few do. The same statement says
+# how long to wait for the lock of each of them: another one would be a round trip.
+_WINDOW: Final = f"""
+SELECT max(external_id), count(*), set_config('lock_timeout', '{BACKGROUND_LOCK_MS_MAX}', true) FROM (
     SELECT external_id FROM users_enduser
     WHERE external_id > %(after)s AND (%(barrier)s::text IS NULL OR external_id <= %(barrier)s::text)
     ORDER BY external_id LIMIT %(size)s
@@ -290,8 +296,14 @@ def pay_due_ticks(now: datetime, *, clock: Clock = timezone.now, seconds_max: fl
     with connection.cursor() as cursor:
         cursor.execute(_PLAN, {"now": now, "catchup": settings.TIME_TRIGGER_CATCHUP})
     awards, size, begun_s = 0, CHUNK_FIRST, time.perf_counter()
+    waiting: list[str] = []
     while (started_s := time.perf_counter()) < begun_s + seconds_max:
-        paid = _pay_chunk(size, clock)
+        try:
+            paid = _pay_chunk(size, clock, waiting)
+        except HeldUpError as error:
+            logger.info("The tick %s waits for a user whom other work holds locked.", error.work_id)
+            waiting.append(error.work_id)
+            continue
         if paid is None:
             break
         awards += paid
@@ -309,13 +321,14 @@ def next_size(size: int, took_s: float) -> int:
 
 
 @transaction.atomic
-def _pay_chunk(size: int, clock: Clock) -> int | None:
+def _pay_chunk(size: int, clock: Clock, waiting: Sequence[str] = ()) -> int | None:
     """Pay the next `size` users of the first tick that can move on; return how many got an award, None without a tick.
 
-    The order of locks is the tick's row, then the users in the order of all writers.
+    The order of locks is the tick's row, then the users in the order of all writers. `waiting` are ticks to leave out.
+    Raises HeldUpError.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM)
+        cursor.execute(_CLAIM, {"waiting": list(waiting)})
         row = cursor.fetchone()
         if row is None:
             return None
@@ -330,7 +343,7 @@ def _pay_chunk(size: int, clock: Clock) -> int | None:
 def _next_window(cursor: CursorWrapper, tick: _Tick, size: int) -> tuple[str, bool]:
     """Return up to whom the next `size` users go, and whether they are the last of the tick."""
     cursor.execute(_WINDOW, {"after": tick.last_user, "barrier": tick.barrier, "size": size})
-    upto, count = cursor.fetchone()
+    upto, count, _ = cursor.fetchone()
     if count < size and tick.barrier is not None:
         return tick.barrier, False
     return upto or tick.last_user, count < size
@@ -343,13 +356,20 @@ def _pay_users(cursor: CursorWrapper, tick: _Tick, upto: str, *, is_last: bool, 
     the wait (READ COMMITTED).
     """
     among: dict[str, Any] = {"after": tick.last_user, "upto": upto, "due": tick.due, "user_filter": tick.user_filter}
-    cursor.execute(_LOCK, among)
-    ids, count = cursor.fetchone()
+    ids, count = _lock_users(cursor, tick, among)
     terms = among | _terms(tick, clock()) | {"ids": ids, "count": count, "is_last": is_last}
     messages = tick_messages.message_terms(tick.revision, tick.trigger_id, tick.version)
     cursor.execute(*((_PAY, terms) if messages is None else (_PAY_AND_TELL, {**terms, **messages})))
     paid: int = cursor.fetchone()[0]
     return paid
+
+
+def _lock_users(cursor: CursorWrapper, tick: _Tick, among: Mapping[str, Any]) -> tuple[str, int]:
+    """Lock the users of a chunk; return their ids as one text, and how many they are. Raises HeldUpError."""
+    with held_up(str(tick.id)):
+        cursor.execute(_LOCK, among)
+    ids, count = cursor.fetchone()
+    return ids, count
 
 
 def _terms(tick: _Tick, created: datetime) -> dict[str, Any]:

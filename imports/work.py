@@ -19,9 +19,11 @@ from uuid import UUID
 
 import msgspec
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from engine.outcomes import Accepted, Rejected
+from engine.holding import BACKGROUND_LOCK_MS_MAX, HeldUpError, held_up
+from engine.outcomes import Accepted, Outcome, Rejected
 from engine.pipeline import Clock, preview, process
 from imports.kinds import KINDS, CellError, ImportedInput, Kind, column_of
 from imports.models import ERRORS_MAX, WORKED_ON, ImportKind, ImportRun, ImportStatus, RowError
@@ -53,17 +55,23 @@ def work_on_imports(clock: Clock = timezone.now, *, seconds_max: float = math.in
     """Check and import what waits, the oldest file first; return how many rows there were.
 
     To be called again and again, by as many workers as wanted: after `seconds_max` the rest is left to the next call.
-    A run that fails for a reason nobody foresaw is stopped and says so, and holds up no other.
+    A run that fails for a reason nobody foresaw is stopped and says so, and holds up no other. Nor does one that has
+    come to a user whom other work holds locked: a later call goes on with it.
     """
     rows, begun_s = 0, time.monotonic()
+    waiting = ImportRun.objects.filter(status__in=WORKED_ON).order_by("id")
     while time.monotonic() < begun_s + seconds_max:
         try:
-            count = _next_chunk(clock)
+            count = _next_chunk(waiting, clock)
         except _ChunkError as error:
             logger.exception("The import %s stopped.", error.run_id)
             ImportRun.objects.filter(id=error.run_id, status__in=WORKED_ON).update(
                 status=ImportStatus.FAILED, finished=clock()
             )
+            continue
+        except HeldUpError as error:
+            logger.info("The import %s waits for a user whom other work holds locked.", error.work_id)
+            waiting = waiting.exclude(id=error.work_id)
             continue
         if count is None:
             break
@@ -72,17 +80,16 @@ def work_on_imports(clock: Clock = timezone.now, *, seconds_max: float = math.in
 
 
 @transaction.atomic
-def _next_chunk(clock: Clock) -> int | None:
+def _next_chunk(waiting: QuerySet[ImportRun], clock: Clock) -> int | None:
     """Work on the next rows of the oldest run that no other worker has; None where there is none."""
-    waiting = ImportRun.objects.filter(status__in=WORKED_ON).order_by("id")
     run = waiting.select_for_update(skip_locked=True, no_key=True).first()
     if run is None:
         return None
     try:
         _expect_growth()
         return _work_on(run, clock)
-    except (OperationalError, InterfaceError):
-        raise  # the database is away, or chose this transaction to end a deadlock: the next call comes again
+    except (OperationalError, InterfaceError, HeldUpError):
+        raise  # a lock is taken, the database is away, or it ended a deadlock with this transaction: it is tried again
     except Exception as error:
         raise _ChunkError(run.id) from error
 
@@ -132,8 +139,7 @@ def _decide_rows(run: ImportRun, rows: Sequence[_Row], clock: Clock) -> None:
     """Import the rows, or only see what would become of them, and keep what was wrong."""
     kind = KINDS[ImportKind(run.kind)]
     inputs, errors = _read_rows(kind, run, rows)
-    decide = process if run.status == ImportStatus.IMPORTING else preview
-    outcomes = decide(list(inputs.values()), clock=clock).outcomes if inputs else []
+    outcomes = _decide(run, list(inputs.values()), clock) if inputs else []
     accepted = []
     for (line, given), outcome in zip(inputs.items(), outcomes, strict=True):
         if isinstance(outcome, Accepted):
@@ -145,6 +151,13 @@ def _decide_rows(run: ImportRun, rows: Sequence[_Row], clock: Clock) -> None:
     RowError.objects.bulk_create(
         RowError(run=run, line=line, column=error.column, message=error.message) for line, error in errors.items()
     )
+
+
+def _decide(run: ImportRun, inputs: Sequence[ImportedInput], clock: Clock) -> Sequence[Outcome]:
+    if run.status == ImportStatus.IMPORTING:
+        with held_up(str(run.id)):
+            return process(inputs, clock=clock, lock_ms_max=BACKGROUND_LOCK_MS_MAX).outcomes
+    return preview(inputs, clock=clock).outcomes
 
 
 def _read_rows(

@@ -3,7 +3,8 @@
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote
 
@@ -71,3 +72,50 @@ def mend_storing() -> None:
     """Take that back."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TRIGGER IF EXISTS refuse ON metrics_event; DROP FUNCTION IF EXISTS refuse()")
+
+
+@contextmanager
+def locked(*external_ids: str) -> Iterator[None]:
+    """Hold the locks of users on a connection of its own, as an operator's forgotten session does."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT FROM users_enduser WHERE external_id = ANY(%s) FOR UPDATE", [list(external_ids)])
+        yield
+    finally:
+        other.close()
+
+
+@contextmanager
+def stalled_storing(of_user: str) -> Iterator[None]:
+    """Let the database stand still in the middle of storing an event of a user, until the end."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"""
+            CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF NEW.user_id = (SELECT id FROM users_enduser WHERE external_id = '{of_user}') THEN
+                    PERFORM pg_sleep({WAIT_S_MAX});
+                END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON metrics_event FOR EACH ROW EXECUTE FUNCTION refuse();
+        """)
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT pg_terminate_backend(pid) FROM ({_STALLED}) AS s")
+        until(lambda: not somebody_stands_still())
+        mend_storing()
+
+
+_STALLED: Final = """
+SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'
+"""
+
+
+def somebody_stands_still() -> bool:
+    """Tell whether a transaction of this database stands still in `stalled_storing`."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS ({_STALLED})")
+        return bool(cursor.fetchone()[0])

@@ -23,7 +23,15 @@ from engine.models import QueuedEvent
 from metrics.models import Event, MetricTotal
 from points.models import PointsAward, PointsBalance
 from tests.conftest import Api, Game, make_game
-from tests.processes import WAIT_S_MAX, break_storing, mend_storing, somebody_waits, until, worker_environment
+from tests.processes import (
+    WAIT_S_MAX,
+    break_storing,
+    mend_storing,
+    somebody_stands_still,
+    stalled_storing,
+    until,
+    worker_environment,
+)
 from users.models import EndUser
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -249,19 +257,6 @@ def worker() -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-@contextmanager
-def locked(external_id: str) -> Iterator[None]:
-    """Hold a user's lock on a connection of its own."""
-    other = connection.copy()
-    other.set_autocommit(False)
-    try:
-        with other.cursor() as cursor:
-            cursor.execute("SELECT FROM users_enduser WHERE external_id = %s FOR UPDATE", [external_id])
-        yield
-    finally:
-        other.close()
-
-
 def test_a_worker_killed_in_the_middle_loses_nothing_and_pays_nothing_twice(api: Api, game: Game) -> None:
     game.trigger(points=10)
     users = [f"user-{number:03}" for number in range(100)]
@@ -269,9 +264,8 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_pays_nothing_twice(api:
         api.send("POST", "/v1/users", {"id": user})
     send(api, *(item(user, idempotencyKey="once") for user in users))
 
-    # The last user's lock, held here, keeps the worker in the middle of a set for as long as it takes to kill it.
-    with worker() as killed, locked(users[-1]):
-        until(somebody_waits)
+    with stalled_storing(users[-1]), worker() as killed:
+        until(somebody_stands_still)
         killed.kill()
         killed.wait()
     waiting = QueuedEvent.objects.filter(status="waiting").count()

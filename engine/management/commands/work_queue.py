@@ -30,14 +30,15 @@ class Command(BaseCommand):
         stopped = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())
+        aside = queue.Aside()
         while not stopped.is_set():
-            stopped.wait(_work())
+            stopped.wait(_work(aside))
 
 
-def _work() -> float:
+def _work(aside: queue.Aside) -> float:
     """Process what waits; return how many seconds to leave the queue alone."""
     try:
-        return 0 if queue.work() else IDLE_S
+        return 0 if queue.work(aside=aside) else IDLE_S
     except (DatabaseError, InterfaceError):
         logger.exception("The queue cannot be worked on; trying again.")
         connection.close()
