@@ -210,7 +210,7 @@ class UserBoostsView(APIView):
     def get(self, request: Request, user_id: str, key: str) -> Response:
         """Return the boosts, scheduled or active, that are for this user, alone or among others."""
         now, user = timezone.now(), find_user(user_id)
-        phases = ((boost, boost.phase(now, user.tz)) for boost in read_boosts_of(find_system(key), user))
+        phases = ((boost, boost.phase_of_user(now, user.tz)) for boost in read_boosts_of(find_system(key), user))
         return Response([render_boost(boost, phase) for boost, phase in phases if phase != BoostPhase.FINISHED])
 
 

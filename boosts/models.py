@@ -118,12 +118,18 @@ class Boost(Configuration):
         return super().fields_when_restored() | ({"status": BoostStatus.ACTIVE} if self.finished else {})
 
     def phase(self, at: datetime, tz: str | None = None) -> BoostPhase:
-        """Where the boost is at `at`; `tz` is the zone of the one user whom it may be for."""
+        """Where the boost is at `at` for all whom it is for; `tz` is the zone of the one user whom it may be for."""
+        return self._decided(at) or self.phase_by_days(at, tz)
+
+    def phase_of_user(self, at: datetime, tz: str | None) -> BoostPhase:
+        """Where the boost is at `at` for a user in the zone `tz`, be it for this one alone or among others."""
+        return self._decided(at) or phase_of(self.start, self.end, at=at, tz=tz, is_of_user=True)
+
+    def _decided(self, at: datetime) -> BoostPhase | None:
+        """Return where the boost is if that does not follow from its days."""
         if self.finished is not None and self.finished <= at:
             return BoostPhase.FINISHED
-        if self.status != BoostStatus.ACTIVE:
-            return BoostPhase.INACTIVE
-        return self.phase_by_days(at, tz)
+        return BoostPhase.INACTIVE if self.status != BoostStatus.ACTIVE else None
 
     def phase_by_days(self, at: datetime, tz: str | None = None) -> BoostPhase:
         """Where an activated boost that was not stopped is at `at`."""

@@ -63,7 +63,7 @@ def phase_of(start: date, end: date | None, *, at: datetime, tz: str | None, is_
     """Return where an activated boost that was not stopped is at `at`.
 
     For everyone: scheduled until its first day has begun somewhere on Earth, finished when its last has ended
-    everywhere. For one user's: by their zone `tz`, without one UTC.
+    everywhere. As one user sees it (`is_of_user`): by their zone `tz`, without one UTC.
     """
     if is_of_user:
         first = last = local_date(at, tz)

@@ -148,8 +148,8 @@ def read_boosts_of(system: PointsSystem, user: EndUser) -> list[Boost]:
 
 
 def read_phases(ids: Iterable[str], at: datetime, tz: str | None) -> dict[str, str]:
-    """Return where the boosts with these ids are that are neither inactive nor archived; `tz` is the user's."""
-    phases = {str(boost.id): boost.phase(at, tz) for boost in Boost.objects.filter(id__in=set(ids))}
+    """Return where the boosts with these ids are for a user in `tz`, if they are neither inactive nor archived."""
+    phases = {str(boost.id): boost.phase_of_user(at, tz) for boost in Boost.objects.filter(id__in=set(ids))}
     live = (BoostPhase.SCHEDULED, BoostPhase.ACTIVE)
     return {id_: phase.value for id_, phase in phases.items() if phase in live}
 

@@ -223,6 +223,47 @@ def test_a_user_s_boosts_are_those_that_can_count_for_the_user_by_the_user_s_cal
 
 
 @pytest.mark.parametrize(
+    ("tz", "day", "hour", "status"),
+    [
+        ("Asia/Bangkok", 10, 16, "scheduled"),  # 23:00, the evening before its only day
+        ("Asia/Bangkok", 10, 17, "active"),
+        ("Asia/Bangkok", 11, 16, "active"),
+        ("Asia/Bangkok", 11, 17, None),  # yesterday's
+        ("Pacific/Honolulu", 11, 9, "scheduled"),
+        ("Pacific/Honolulu", 11, 10, "active"),
+        ("Pacific/Honolulu", 12, 9, "active"),
+        ("Pacific/Honolulu", 12, 10, None),
+    ],
+)
+def test_a_boost_for_everyone_begins_and_ends_for_a_user_by_the_user_s_calendar(
+    api: Api, game: Game, clock: Clock, tz: str, day: int, hour: int, status: str | None
+) -> None:
+    game.trigger(points=10)
+    api.send("PUT", "/v1/users/alice", {"tz": tz})
+    double(game, "Everyone", start=date(2026, 3, 11), end=date(2026, 3, 11))
+    to_march(clock, day, hour=hour)
+    assert listed(api, OF_ALICE) == ([] if status is None else [("Everyone", status)])
+    is_doubled = api.event("alice").json()["points"]["xp"]["added"] == 20
+    assert is_doubled == (status == "active")
+
+
+def test_a_boost_in_an_old_award_has_the_status_by_the_user_s_calendar(api: Api, game: Game, clock: Clock) -> None:
+    game.trigger(points=10)
+    api.send("PUT", "/v1/users/alice", {"tz": "Asia/Bangkok"})
+    double(game, "Everyone", start=date(2026, 3, 11), end=date(2026, 3, 11))
+
+    def status() -> str:
+        awards = api.points("alice")["awards"]
+        return str(awards[0]["boosts"][0]["status"])
+
+    to_march(clock, 11, hour=16)
+    api.event("alice")
+    assert status() == "active"
+    to_march(clock, 11, hour=17)
+    assert status() == "finished"
+
+
+@pytest.mark.parametrize(
     ("path", "what"),
     [
         ("/v1/points/gold/boosts", "Points system not found: gold."),
