@@ -180,11 +180,15 @@ class BoostAdmin(ConfigurationAdmin):
         boost = self.get_object(request, object_id) if object_id else None
         finished = boost if boost is not None and is_finished(boost) else None
         if finished and request.method == "POST":
-            messages.error(request, f"Not saved: «{boost}» has finished meanwhile, and cannot be changed any more.")
-            return HttpResponseRedirect(request.get_full_path())
+            return self.response_closed(request, finished)
         context = {**(extra_context or {}), "finished_boost": finished}
         response: HttpResponse = super().changeform_view(request, object_id, form_url, context)
         return response
+
+    def response_closed(self, request: HttpRequest, row: Boost) -> HttpResponse:
+        """Say that the boost has finished, on its page."""
+        messages.error(request, f"Not saved: «{row}» has finished meanwhile, and cannot be changed any more.")
+        return HttpResponseRedirect(request.get_full_path())
 
     def status_of(self, row: Boost) -> str:
         """Return where the boost is in its life."""

@@ -25,8 +25,10 @@ from core.admin_base import ModelAdmin
 from core.changes import history_of_row
 from core.images import BADGE_CONTENT_TYPES, BadgeField, local_badge_url
 from core.json import plain_number
-from core.models import Badged, Configuration, ConfigurationStatus
+from core.models import Badged, ConfigurationStatus
 from core.services import archive, restore, sentences_of
+from core.shown import inputs_of, is_same
+from core.versioned_admin import VersionedAdmin
 
 STATUS_COLOURS = {
     "Active": "success",
@@ -121,12 +123,23 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg] # Django's f
                 field.validators = []
 
     def clean(self) -> dict[str, Any]:
-        """Lock a stored row and read it again: what others decided since this form read it holds, and is checked."""
-        if isinstance(self.instance, Configuration) and not self.instance._state.adding:
-            rows = type(self.instance)._default_manager.select_for_update(no_key=True)
-            self.instance.refresh_from_db(from_queryset=rows)
+        """Keep what nobody touched exactly as it is stored: a form would trim it, or give it other line ends."""
         self._stored = self._columns()
-        return super().clean() or {}
+        data = super().clean() or {}
+        if not self.instance._state.adding:
+            columns = {field.name: field for field in self.instance._meta.concrete_fields}
+            for name in [name for name in data if name in columns and self._is_untouched(name)]:
+                data[name] = getattr(self.instance, name)
+        return data
+
+    def _is_untouched(self, name: str) -> bool:
+        field = self.fields[name]
+        if isinstance(field, forms.FileField):
+            return False
+        shown = field.prepare_value(self.get_initial_for_field(field, name))
+        inputs = inputs_of(field.widget, self.add_prefix(name), shown)
+        sent: Any = self.data
+        return all(is_same(sent.getlist(input_), values) for input_, values, _ in inputs)
 
     def changed_columns(self) -> list[str]:
         """Return the columns of the row that the valid form changed: what it asks for, and what its checks set."""
@@ -182,7 +195,7 @@ NOTHING_TO_ARCHIVE: Final = "Nothing to archive: what was chosen is archived alr
 NOTHING_TO_RESTORE: Final = "Nothing to restore: only what is archived can be."
 
 
-class GuardedAdmin(ModelAdmin):
+class GuardedAdmin(VersionedAdmin):
     """An admin that refuses an action to who may not do it, where Django would take it for a look at the list."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -264,8 +264,9 @@ def test_a_boost_that_is_finished_while_a_change_of_it_is_saved_is_not_changed(o
     game = make_game()
     boost = make_boost(game)
     url, form = f"/admin/boosts/boost/{boost.id}/change/", boost_form(game, name="Another name")
-    late = meeting(lambda: finish_boosts(boosts=Boost.objects.all()), lambda: operator.post(url, form))
-    assert "is finished, and a finished boost cannot be changed." in text_of(late)
+    finish = partial(finish_boosts, boosts=Boost.objects.all())
+    late = meeting(finish, lambda: operator.post(url, form, follow=True))
+    assert "has finished meanwhile, and cannot be changed any more." in text_of(late)
     boost.refresh_from_db()
     assert boost.name == "Double XP"
     assert boost.finished is not None
