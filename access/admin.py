@@ -19,6 +19,7 @@ from access.services import revoke_keys
 from core.admin import ConfigurationAdmin, LiveFilter, ask_first, dialog, row_action
 from core.admin_base import InfinitePaginator
 from core.models import ConfigurationStatus
+from core.once_admin import SHOWN_BEFORE
 
 FINAL: Final = "Calls with a revoked key are refused from the next one on. That is final: it cannot be brought back."
 
@@ -86,6 +87,9 @@ class KeyAdmin(ConfigurationAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """Show the new key, this once."""
+        if not obj.text:
+            messages.warning(request, SHOWN_BEFORE.format(obj))
+            return self.response_post_save_add(request, obj)  # type: ignore[no-any-return]
         text = format_html(
             "Your new {}, shown only this once: <code id='new-api-key' class='break-words select-all'>{}</code>",
             self.opts.verbose_name,

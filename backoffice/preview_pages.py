@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import uuid5
 
 import msgspec
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,6 +20,8 @@ from backoffice.analytics_pages import csv_of
 from backoffice.charts import Panel
 from backoffice.preview_forms import PreviewForm
 from core.admin_base import ModelAdmin
+from core.models import new_id
+from core.once import SUBMISSION_FIELD, digest_of, find_submission, note_submission, token_of
 from levels.store import read_levels
 from points.models import PointsSystem, PointsTrigger
 from preview.drafts import Parts, differences, read_parts, trial_of
@@ -67,6 +71,8 @@ class PreviewAdmin(ModelAdmin):
             "form": form,
             "backtests": list(Backtest.objects.filter(system=system)[:10]),
             "days_choices": DAYS_CHOICES,
+            "submission_field": SUBMISSION_FIELD,
+            "submission": new_id(),
             **figures,
         }
         return TemplateResponse(request, "backoffice/preview.html", context)
@@ -80,19 +86,12 @@ class PreviewAdmin(ModelAdmin):
         if not form.is_valid():
             messages.error(request, f"The draft cannot be tried. {' '.join(form.problems())}")
             return HttpResponseRedirect(f"{_address(system, 'preview')}?{query}")
-        days, operator = request.POST.get("days", ""), request.user.get_username()
         try:
-            backtest = start_backtest(
-                parts=parts,
-                draft=form.draft(),
-                query=query,
-                days=int(days) if days.isdecimal() else 0,
-                operator=operator,
-            )
+            backtest_id = _start_once(request, parts, form)
         except ValidationError as error:
             messages.error(request, " ".join(f"{name} {' '.join(its)}" for name, its in error.message_dict.items()))
             return HttpResponseRedirect(f"{_address(system, 'preview')}?{query}")
-        return HttpResponseRedirect(_address(system, "backtest", backtest))
+        return HttpResponseRedirect(_address(system, "backtest", backtest_id))
 
     def backtest_view(self, request: HttpRequest, object_id: Any, backtest_id: Any) -> HttpResponse:
         """Show how far a backtest is, or what it found, or one of its tables as a file."""
@@ -123,7 +122,7 @@ class PreviewAdmin(ModelAdmin):
         backtest = _backtest_of(system, backtest_id)
         if not cancel_backtest(backtest):
             messages.error(request, "It had ended already.")
-        return HttpResponseRedirect(_address(system, "backtest", backtest))
+        return HttpResponseRedirect(_address(system, "backtest", backtest.id))
 
     def _system_of(self, request: HttpRequest, object_id: Any) -> PointsSystem:
         system = self.get_object(request, str(object_id))
@@ -172,6 +171,27 @@ def _backtest_of(system: PointsSystem, backtest_id: Any) -> Backtest:
     return backtest
 
 
-def _address(system: PointsSystem, page: str, backtest: Backtest | None = None) -> str:
-    more = () if backtest is None else (backtest.id,)
+@transaction.atomic
+def _start_once(request: HttpRequest, parts: Parts, form: PreviewForm) -> Any:
+    """Start a backtest and return its id; the id of the first one if the same page is sent again."""
+    token, digest = token_of(request), digest_of(request)
+    if token:
+        token = uuid5(token, digest)  # another number of days from the same page is another backtest
+    if token and (earlier := find_submission(token)):
+        return earlier.object_id
+    days = request.POST.get("days", "")
+    backtest = start_backtest(
+        parts=parts,
+        draft=form.draft(),
+        query=request.POST.get("query", ""),
+        days=int(days) if days.isdecimal() else 0,
+        operator=request.user.get_username(),
+    )
+    if token:
+        note_submission(token, digest, request.user, backtest)
+    return backtest.id
+
+
+def _address(system: PointsSystem, page: str, backtest_id: Any = None) -> str:
+    more = () if backtest_id is None else (backtest_id,)
     return reverse(f"admin:points_pointssystem_{page}", args=(system.id, *more))

@@ -222,6 +222,7 @@ def _every(seconds: int, task: str) -> dict[str, object]:
 
 CELERY_BEAT_SCHEDULE = {
     "clear-expired-sessions": _every(24 * 60 * 60, "core.tasks.clear_expired_sessions"),
+    "forget-old-submissions": _every(5 * 60, "core.tasks.forget_old_submissions"),
     "end-streaks": _every(60, "engine.tasks.end_streaks"),
     "mark-boosts": _every(15, "engine.tasks.mark_boosts"),
     "look-back": _every(5, "engine.tasks.look_back"),

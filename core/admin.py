@@ -26,6 +26,7 @@ from core.changes import history_of_row
 from core.images import BADGE_CONTENT_TYPES, BadgeField, local_badge_url
 from core.json import plain_number
 from core.models import Badged, ConfigurationStatus
+from core.once_admin import OnceAdmin
 from core.services import archive, restore, sentences_of
 from core.shown import inputs_of, is_same
 from core.versioned_admin import VersionedAdmin
@@ -195,7 +196,7 @@ NOTHING_TO_ARCHIVE: Final = "Nothing to archive: what was chosen is archived alr
 NOTHING_TO_RESTORE: Final = "Nothing to restore: only what is archived can be."
 
 
-class GuardedAdmin(VersionedAdmin):
+class GuardedAdmin(OnceAdmin, VersionedAdmin):
     """An admin that refuses an action to who may not do it, where Django would take it for a look at the list."""
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

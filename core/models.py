@@ -139,3 +139,22 @@ class Delta(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.before} to {self.after}"
+
+
+class Submission(models.Model):
+    """A form that was sent and made a row: sent again, it leads to that row and makes nothing.
+
+    `digest` stands for what was sent, `user_id` for the account that sent it. `secret` is what the answer showed once,
+    encrypted; it is kept for some minutes, because a browser shows the last of several answers.
+    """
+
+    token = models.UUIDField(primary_key=True)
+    digest = models.CharField(max_length=64)
+    user_id = models.IntegerField(null=True)
+    model = models.CharField(max_length=100)
+    object_id = models.CharField(max_length=64)
+    secret = models.TextField(default="")
+    created = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.object_id}"

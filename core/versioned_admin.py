@@ -18,8 +18,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.utils.timezone import localtime
-from unfold.admin import ModelAdmin
 
+from core.admin_base import ModelAdmin
 from core.changes import NOTHING
 from core.history import Tracked
 from core.middleware import actor_of
@@ -33,8 +33,11 @@ UNREADABLE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class LaterChanges:
-    """What others changed after a form was opened, in sentences, and what the operator entered for the same fields."""
+class NotSaved:
+    """Why a form is not saved, whatever is in it.
+
+    `sentences` say what others changed after it was opened, `entered` what the operator entered for the same fields.
+    """
 
     error: str
     sentences: Sequence[str] = ()
@@ -42,15 +45,15 @@ class LaterChanges:
 
 
 class _RefusedForm:
-    """Mixed into a form whose row was changed in the meantime: it is checked as usual, and never valid."""
+    """Mixed into a form that is not saved: it is checked as usual, and never valid."""
 
-    later: ClassVar[LaterChanges]
+    not_saved: ClassVar[NotSaved]
 
     def full_clean(self) -> None:
         """Check the form, and say why it is not saved all the same."""
         super().full_clean()  # type: ignore[misc] # a form's own
         if self.is_bound:  # type: ignore[attr-defined]
-            self.add_error(None, self.later.error)  # type: ignore[attr-defined]
+            self.add_error(None, self.not_saved.error)  # type: ignore[attr-defined]
 
 
 class VersionedAdmin(ModelAdmin):
@@ -80,18 +83,18 @@ class VersionedAdmin(ModelAdmin):
         raise PermissionDenied
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """Return the form's class; one that refuses to be saved where others changed the row in the meantime."""
+        """Return the form's class; if it is known already why this form is not saved, one that says so."""
         form = super().get_form(request, obj, change=change, **kwargs)
-        later = getattr(request, "later_changes", None)
-        return form if later is None else type(form)(form.__name__, (_RefusedForm, form), {"later": later})
+        not_saved = getattr(request, "not_saved", None)
+        return form if not_saved is None else type(form)(form.__name__, (_RefusedForm, form), {"not_saved": not_saved})
 
     def _compare(self, request: HttpRequest, row: Any, version: int) -> dict[str, Any]:
         """Return what the page needs; let a form that was sent change nothing else than the operator did."""
         now = shown_by(*self._unbound(request, row), version)
         context: dict[str, Any] = {"shown_field": SHOWN_FIELD, "shown": now.seal()}
-        if request.method == "POST" and (later := self._notice(request, row, now)):
-            request.later_changes = later  # type: ignore[attr-defined] # for `get_form`
-            context["later_changes"] = later
+        if request.method == "POST" and (not_saved := self._notice(request, row, now)):
+            request.not_saved = not_saved  # type: ignore[attr-defined] # for `get_form`
+            context["not_saved"] = not_saved
         return context
 
     def _lock(self, row: Model) -> None:
@@ -111,13 +114,13 @@ class VersionedAdmin(ModelAdmin):
         ]
         return form, formsets
 
-    def _notice(self, request: HttpRequest, row: Any, now: Shown) -> LaterChanges | None:
+    def _notice(self, request: HttpRequest, row: Any, now: Shown) -> NotSaved | None:
         """Apply the operator's edits to the row as it is. Return what others changed, if both changed something."""
         if SHOWN_FIELD not in request.POST:
             return None
         was = unseal(request.POST[SHOWN_FIELD])
         if was is None:
-            return LaterChanges(UNREADABLE)
+            return NotSaved(UNREADABLE)
         if not self._has_changed(row, was, now):
             return None
         sent = request.POST
@@ -126,7 +129,7 @@ class VersionedAdmin(ModelAdmin):
             return None
         form, _ = self._unbound(request, row)
         entered = [(_label(form, name), _in_words(form, name, sent.getlist(name))) for name in disputed(sent, was, now)]
-        return LaterChanges(CHANGED_MEANWHILE, list(self._sentences(row, form, was, now)), entered)
+        return NotSaved(CHANGED_MEANWHILE, list(self._sentences(row, form, was, now)), entered)
 
     def _has_changed(self, row: Model, was: Shown, now: Shown) -> bool:
         # Django's log also has entries of changes that changed nothing, and lacks those of commands.

@@ -28,6 +28,7 @@ from core.admin import (
     row_action,
 )
 from core.form_fields import MomentField
+from core.once_admin import SHOWN_BEFORE
 from webhooks import services
 from webhooks.admin_log import MAY_REPLAY, DeliveryAdmin, say_replayed
 from webhooks.models import TEST_TYPE, Delivery, Endpoint, EndpointStatus, MessageType
@@ -221,8 +222,10 @@ class EndpointAdmin(ConfigurationAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         """Show the new secret, this once; a feed is signed by nobody."""
-        if obj.url:
+        if obj.url and obj.text:
             _show_secret(request, obj, obj.text, "")
+        elif obj.url:
+            messages.warning(request, SHOWN_BEFORE.format(obj))
         else:
             messages.success(request, format_html("The feed was added. Read it with endpoint=<code>{}</code>.", obj.id))
         response: HttpResponse = self.response_post_save_add(request, obj)
