@@ -1,5 +1,6 @@
 """The API reference: schemas from the types that read the bodies and write the answers, so it cannot drift."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -91,31 +92,34 @@ def errors(*statuses: int) -> dict[int, OpenApiResponse]:
     }
 
 
-def created_of(type_: Any) -> dict[int, OpenApiResponse]:
-    """Return the answers of creating up to 100 items, for `extend_schema`."""
-    answer = _many("created", type_)
+def created_of(type_: Any, **more: Any) -> dict[int, OpenApiResponse]:
+    """Return the answers of creating up to 100 items, which have `more` fields, for `extend_schema`."""
+    answer = _many("created", type_, more)
     return {
         201: OpenApiResponse(answer, description="At least one was created."),
         200: OpenApiResponse(answer, description="None was created; the issues say why."),
     }
 
 
-def updated_of(type_: Any) -> dict[int, OpenApiResponse]:
-    """Return the answer of updating up to 100 items, for `extend_schema`."""
-    return {200: OpenApiResponse(_many("updated", type_), description="What was updated, and an issue for each other.")}
+def updated_of(type_: Any, **more: Any) -> dict[int, OpenApiResponse]:
+    """Return the answer of updating up to 100 items, which has `more` fields, for `extend_schema`."""
+    answer = _many("updated", type_, more)
+    return {200: OpenApiResponse(answer, description="What was updated, and an issue for each other.")}
 
 
-def deleted_of(type_: Any) -> dict[int, OpenApiResponse]:
-    """Return the answer of deleting up to 100 rows, for `extend_schema`."""
-    return {200: OpenApiResponse(_many("deleted", type_), description="What was deleted, and an issue for each other.")}
+def deleted_of(type_: Any, **more: Any) -> dict[int, OpenApiResponse]:
+    """Return the answer of deleting up to 100 rows, which has `more` fields, for `extend_schema`."""
+    answer = _many("deleted", type_, more)
+    return {200: OpenApiResponse(answer, description="What was deleted, and an issue for each other.")}
 
 
-def _many(name: str, type_: Any) -> dict[str, Any]:
+def _many(name: str, type_: Any, more: Mapping[str, Any]) -> dict[str, Any]:
     issues = {"type": "array", "items": {"$ref": "#/components/schemas/Issue"}}
+    others = {field: schema_of(its_type) for field, its_type in more.items()}
     return {
         "type": "object",
         "required": [name, "issues"],
-        "properties": {name: {"type": "array", "items": schema_of(type_)}, "issues": issues},
+        "properties": {name: {"type": "array", "items": schema_of(type_)}, "issues": issues, **others},
     }
 
 

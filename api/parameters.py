@@ -54,6 +54,14 @@ def flag(request: Request, name: str) -> bool:
     return request.query_params.get(name) == "true"
 
 
+def strict_flag(request: Request, name: str) -> bool:
+    """Tell whether the query parameter `name` is `true`. Raises ApiError for anything but `true` and `false`."""
+    given = request.query_params.get(name, "false")
+    if given not in ("true", "false"):
+        raise invalid(f"{name} must be true or false.")
+    return bool(given == "true")
+
+
 def texts(request: Request, name: str, *, most: int, whole: Whole | None = None) -> list[str]:
     """Return the texts of the query parameter `name`, given repeatedly or with commas, each once. Raises ApiError.
 

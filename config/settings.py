@@ -226,6 +226,7 @@ CELERY_BEAT_SCHEDULE = {
     "end-streaks": _every(60, "engine.tasks.end_streaks"),
     "mark-boosts": _every(15, "engine.tasks.mark_boosts"),
     "look-back": _every(5, "engine.tasks.look_back"),
+    "tell-levels": _every(5, "engine.tasks.tell_levels"),
     "pay-time-triggers": _every(10, "engine.tasks.pay_time_triggers"),
     "prune-rejected-events": _every(60 * 60, "engine.tasks.prune_rejected_events"),
     "prune-webhook-log": _every(5 * 60, "webhooks.tasks.prune_log"),

@@ -278,16 +278,18 @@ class ConfigurationAdmin(HistoryAdmin):
         return str(row.get_status_display())
 
     @admin.action(description="Archive", permissions=["change"])
-    def archive_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def archive_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Archive what can be; say of each other why not."""
         live = queryset.exclude(status=ConfigurationStatus.ARCHIVED)
         each_or_message(request, live, archive, "archived", NOTHING_TO_ARCHIVE)
+        return None
 
     @admin.action(description="Restore", permissions=["change"])
-    def restore_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    def restore_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Bring back what can be; say of each other why not."""
         archived = queryset.filter(status=ConfigurationStatus.ARCHIVED)
         each_or_message(request, archived, restore, "restored", NOTHING_TO_RESTORE)
+        return None
 
     @row_action(
         "Archive",
@@ -424,15 +426,26 @@ def all_or_message(request: HttpRequest, do: Callable[[], int], done: str, none:
 
 
 def ask_first(
-    request: HttpRequest, admin_: ModelAdmin, title: str, text: str, submit: str, rows: Sequence[tuple[Any, str]]
+    request: HttpRequest,
+    admin_: ModelAdmin,
+    title: str,
+    text: str,
+    submit: str,
+    rows: Sequence[tuple[Any, str]],
+    *,
+    choice: tuple[str, str, str] | None = None,
 ) -> HttpResponse | None:
-    """Return a page that asks before an action on the selected `rows`, each with details; None once that was done."""
+    """Return a page that asks before an action on the selected `rows`, each with details; None once that was done.
+
+    A `choice` is a box to tick: the name that the answer has then, its label and a text that helps.
+    """
     if "confirmed" in request.POST:
         return None
     asked = ("action", "select_across", "index", "dataset", ACTION_CHECKBOX_NAME)
     answers = [(name, value) for name in asked for value in request.POST.getlist(name)]
     back = request.get_full_path() + (tab_of(admin_.model) if "dataset" in request.POST else "")
-    context = {"title": title, "text": text, "submit": submit, "rows": rows, "answers": answers, "back": back}
+    context: dict[str, Any] = {"title": title, "text": text, "submit": submit, "rows": rows, "choice": choice}
+    context |= {"answers": answers, "back": back}
     context["opts"] = admin_.opts
     return TemplateResponse(request, "core/confirm.html", {**admin_.admin_site.each_context(request), **context})
 

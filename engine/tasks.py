@@ -6,7 +6,7 @@ from typing import Final
 from celery import shared_task
 from django.utils import timezone
 
-from engine import backdate, clock, queue, tick
+from engine import backdate, clock, level_notices, queue, tick
 
 TASK_S_MAX: Final = 8
 """How long a task works before the worker does what else is waiting; the next one goes on where it stopped."""
@@ -43,3 +43,9 @@ def prune_rejected_events() -> None:
 def look_back() -> None:
     """Give achievements that were activated, or ask for something else now, to who qualifies already."""
     backdate.look_back(created_before=timezone.now() - SETTLING, seconds_max=TASK_S_MAX)
+
+
+@shared_task
+def tell_levels() -> None:
+    """Tell the users whose level an edit changed, where that was asked for."""
+    level_notices.tell_levels(created_before=timezone.now() - SETTLING, seconds_max=TASK_S_MAX)

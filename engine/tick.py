@@ -337,7 +337,10 @@ def _pay_chunk(size: int, clock: Clock, waiting: Sequence[str] = ()) -> int | No
             cursor.execute(_DROP, [clock(), tick.id])
             return 0
         upto, is_last = _next_window(cursor, tick, size)
-        return _pay_users(cursor, tick, upto, is_last=is_last, clock=clock)
+        try:
+            return _pay_users(cursor, tick, upto, is_last=is_last, clock=clock)
+        except tick_messages.ConfigurationMovedError:
+            return 0  # nothing was written, and the next chunk begins with the tick as it is now
 
 
 def _next_window(cursor: CursorWrapper, tick: _Tick, size: int) -> tuple[str, bool]:
@@ -383,7 +386,7 @@ def _terms(tick: _Tick, created: datetime) -> dict[str, Any]:
         "points": tick.points,
         "max_points": tick.max_points,
         "created": created,
-        "id_head": _id_head(created),
+        "id_head": tick_messages.id_head(created),
         "day_due": day_due,
         "days_due": days_due,
         "day": day,
@@ -400,9 +403,3 @@ def _days(minute: datetime) -> tuple[str, str]:
     """Return the date in UTC, and as JSON by zone the date wherever it is another; no day begins within a minute."""
     day = local_date(minute, None)
     return day.isoformat(), encode_text({tz: each for tz, each in local_dates(minute).items() if each != day})
-
-
-def _id_head(created: datetime) -> str:
-    """Return how the text of a UUIDv7 of that moment begins, up to its version."""
-    milliseconds = f"{int(created.timestamp() * 1000):012x}"
-    return f"{milliseconds[:8]}-{milliseconds[8:]}-7"

@@ -37,3 +37,17 @@ def change_of(ladder: Ladder, before: int | None, after: int) -> LevelChange | N
     """Return how the level changes when a total moves, None where it stays; `before` is None without any award yet."""
     old, new = None if before is None else level_for(ladder, before), level_for(ladder, after)
     return None if old == new else LevelChange(old, new)
+
+
+def edited_ranges(before: Ladder, after: Ladder) -> list[tuple[int, int | None]]:
+    """Return the ranges of totals (from, below; None for no end) that an edit gives another level, the lowest first."""
+    starts = sorted({0, *before.thresholds, *after.thresholds})
+    ranges: list[tuple[int, int | None]] = []
+    for start, end in zip(starts, [*starts[1:], None], strict=True):
+        if level_for(before, start) == level_for(after, start):
+            continue
+        if ranges and ranges[-1][1] == start:
+            ranges[-1] = (ranges[-1][0], end)
+        else:
+            ranges.append((start, end))
+    return ranges

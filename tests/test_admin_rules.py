@@ -679,13 +679,17 @@ def test_the_pages_take_the_same_number_of_queries_however_much_they_show(operat
     add(1)
     study("alice", 10)
     pages.append(user_url("alice"))
-    for page in pages:  # the first look at a page also asks what its tables are called
-        queries_of(operator, page)
-    counts = [queries_of(operator, page) for page in pages]
+
+    def counted() -> list[int]:
+        for page in pages:  # the first look also asks what tables are called, and reads versions of rules
+            queries_of(operator, page)
+        return [queries_of(operator, page) for page in pages]
+
+    counts = counted()
     for number in range(2, 8):
         add(number)
     study("alice", 10)
-    assert [queries_of(operator, page) for page in pages] == counts
+    assert counted() == counts
 
 
 def queries_of(operator: Client, page: str) -> int:

@@ -197,13 +197,13 @@ def test_a_write_with_a_parameter_that_it_does_not_know_writes_nothing(api: Api,
     level = create_checked(Level, system=game.xp, name="Gold", key="gold", points=1)
     path = f"{ADMIN}/points/{game.xp.id}/levels"
     for method, query, body in (
-        ("DELETE", f"ids={level.id}&dryRun=true", None),
-        ("PATCH", "dryRun=true", [{"id": str(level.id), "name": "New"}]),
-        ("POST", "dryRun=true", [{"name": "New", "key": "new", "points": 2}]),
+        ("DELETE", f"ids={level.id}&colour=true", None),
+        ("PATCH", "colour=true", [{"id": str(level.id), "name": "New"}]),
+        ("POST", "colour=true", [{"name": "New", "key": "new", "points": 2}]),
     ):
         answer = api.send(method, f"{path}?{query}", body)
         assert answer.status_code == 422
-        assert answer.json()["error"].startswith("dryRun is not a parameter of this call; it ")
+        assert answer.json()["error"].startswith("colour is not a parameter of this call; it ")
     assert [(each.name, each.status) for each in Level.objects.all()] == [("Gold", "active")]
 
 

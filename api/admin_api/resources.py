@@ -93,7 +93,7 @@ class Place:
 class Resource(Generic[Row]):
     """Rows of one kind: `what` they are called, which there are, what they look like, how the wire names fields.
 
-    `parts` are what a list brings along of other tables, all rows' at once.
+    `parts` are what a list brings along of other tables, all rows' at once. `options` are parameters of all writes.
     """
 
     what: str
@@ -102,6 +102,7 @@ class Resource(Generic[Row]):
     wire_names: Mapping[str, str] = field(default_factory=lambda: WIRE_NAMES)
     parts: Sequence[str] = ()
     place: Place | None = None
+    options: Sequence[str] = ()
 
     def list(self, request: Request) -> Response:
         """Answer with a page of the rows, in the order of creation."""
@@ -124,7 +125,7 @@ class Resource(Generic[Row]):
 
     def create(self, request: Request, type_: type[Any], create: Callable[[Any], Any]) -> Response:
         """Make what `create` returns the wire's shape of, for each item that is a valid `type_`."""
-        check_parameters(request)
+        check_parameters(request, *self.options)
         created, issues = [], []
         for index, raw in enumerate(_items(request)):
             try:
@@ -139,7 +140,7 @@ class Resource(Generic[Row]):
 
         What the call leaves behind has to be valid, not what it passes through.
         """
-        check_parameters(request)
+        check_parameters(request, *self.options)
         raws = _items(request)
         changes = _Changes(self, raws, type_, update)
         take_turns(changes.turns(), changes.take)
@@ -148,7 +149,7 @@ class Resource(Generic[Row]):
 
     def delete(self, request: Request) -> Response:
         """Archive the rows whose ids the address names, one after the other, but for those that are in use."""
-        check_parameters(request, "ids")
+        check_parameters(request, "ids", *self.options)
 
         def put_away(id_: str) -> DeletedJson:
             (row,) = self.lock(id_)

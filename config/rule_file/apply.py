@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -15,11 +16,12 @@ from config.rule_file.operations import Operation, Plan
 from config.rule_file.plan import make_plan
 from config.rule_file.references import known_after, unknown_references
 from config.rule_file.rows import NotMadeError, Rows, rows_before
-from config.rule_file.schema import RuleFile, RuleFileError
-from config.rule_file.stored import read_stored
+from config.rule_file.schema import Kind, RuleFile, RuleFileError
+from config.rule_file.stored import StoredRules, read_stored
 from config.rule_file.write import make_room, write
 from core.services import messages_by_field
 from levels.models import Level
+from levels.notices import describe, editing_levels
 from metrics.models import Metric
 from points.models import PointsSystem, PointsTrigger, TriggerFilter
 from streaks.models import StreakMetric, StreakSettings
@@ -45,16 +47,24 @@ FIELD_NAMES: Final = {"user_filters": "user_attributes", "event_filters": "event
 
 
 def apply(
-    file: RuleFile, badges: Badges, *, prune: bool = False, is_trial: bool = False, patience_s: float = PATIENCE_S
+    file: RuleFile,
+    badges: Badges,
+    *,
+    prune: bool = False,
+    notify_users: bool = False,
+    is_trial: bool = False,
+    patience_s: float = PATIENCE_S,
 ) -> Plan:
     """Do what has to be done, and return what that was; a trial does all of it, too, and then takes it back.
+
+    With `notify_users`, the users whose level changes are told.
 
     Raises RuleFileError with a sentence for each thing that cannot be; nothing is stored then.
     """
     begun_s = time.monotonic()
     while True:
         try:
-            return _try_to_apply(file, badges, prune=prune, is_trial=is_trial)
+            return _try_to_apply(file, badges, prune=prune, notify_users=notify_users, is_trial=is_trial)
         except OperationalError as error:
             if getattr(error.__cause__, "sqlstate", "") != LOCK_NOT_AVAILABLE:
                 raise
@@ -64,9 +74,9 @@ def apply(
 
 
 @transaction.atomic
-def _try_to_apply(file: RuleFile, badges: Badges, *, prune: bool, is_trial: bool) -> Plan:
+def _try_to_apply(file: RuleFile, badges: Badges, *, prune: bool, notify_users: bool, is_trial: bool) -> Plan:
     _lock_configuration()
-    plan = _carry_out(file, badges, prune=prune)
+    plan = _carry_out(file, badges, prune=prune, notify_users=notify_users)
     if is_trial:
         transaction.set_rollback(True)
     else:
@@ -85,18 +95,33 @@ def _lock_configuration() -> None:
         cursor.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
 
 
-def _carry_out(file: RuleFile, badges: Badges, *, prune: bool) -> Plan:
+def _carry_out(file: RuleFile, badges: Badges, *, prune: bool, notify_users: bool) -> Plan:
     stored = read_stored()
     plan = make_plan(file, stored, prune=prune, now=timezone.now())
     problems = list(unknown_references(file, known_after(file, stored, plan)))
     if problems:
         raise RuleFileError(problems)
-    make_room(plan.operations)
-    rows = rows_before(stored, plan, badges)
-    problems = [problem for operation in plan.operations for problem in _attempt(operation, rows)]
-    if problems:
-        raise RuleFileError(problems)
+    with _counting_levels(plan, stored, notify_users=notify_users):
+        make_room(plan.operations)
+        rows = rows_before(stored, plan, badges)
+        problems = [problem for operation in plan.operations for problem in _attempt(operation, rows)]
+        if problems:
+            raise RuleFileError(problems)
     return plan
+
+
+@contextmanager
+def _counting_levels(plan: Plan, stored: StoredRules, *, notify_users: bool) -> Iterator[None]:
+    """Note in the plan how many users get another level by what is done inside, in each live points system."""
+    edited = {operation.owner for operation in plan.operations if operation.kind == Kind.LEVEL}
+    systems = [each.row for key, each in stored.systems.live.items() if key in edited]
+    with ExitStack() as stack:
+        edits = [stack.enter_context(editing_levels(system, notify=notify_users)) for system in systems]
+        yield
+        for edit in edits:
+            changes = edit.changes()
+            told = " They are told in the background." * (notify_users and changes.users > 0)
+            plan.notes.append(f"points.{edit.system.key}.levels: {describe(changes)}{told}")
 
 
 def _attempt(operation: Operation, rows: Rows) -> Iterator[str]:

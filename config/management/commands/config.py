@@ -52,6 +52,9 @@ class Command(BaseCommand):
         plan = actions.add_parser("plan", help="say what applying FILE would change; nothing is stored")
         plan.add_argument("--exit-code", action="store_true", help=f"exit with {HAS_CHANGES} where it would change any")
         applying = actions.add_parser("apply", help="make the rules those of FILE, in one transaction")
+        applying.add_argument(
+            "--notify-users", action="store_true", help="send points.level_changed for users whose level changes"
+        )
         for each in (plan, applying):
             each.add_argument("file", metavar="FILE", help="what to read; - is the standard input")
             each.add_argument("--prune", action="store_true", help="archive what is live here and not in the file")
@@ -64,7 +67,7 @@ class Command(BaseCommand):
             elif options["action"] == "plan":
                 self._plan(options["file"], options["prune"], options["exit_code"])
             else:
-                self._apply(options["file"], options["prune"])
+                self._apply(options["file"], options["prune"], options["notify_users"])
         except RuleFileError as error:
             raise CommandError("Nothing was changed:\n" + "\n".join(f"  {each}" for each in error.problems)) from error
         except OSError as error:
@@ -91,9 +94,9 @@ class Command(BaseCommand):
         if exit_code and plan.operations:
             sys.exit(HAS_CHANGES)
 
-    def _apply(self, file: str, prune: bool) -> None:
+    def _apply(self, file: str, prune: bool, notify_users: bool) -> None:
         with acting("config apply"):
-            plan = apply(parse(_read(file)), _badges(file), prune=prune)
+            plan = apply(parse(_read(file)), _badges(file), prune=prune, notify_users=notify_users)
         self._show(show(plan, is_done=True))
 
     def _show(self, lines: Iterable[str]) -> None:
