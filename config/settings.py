@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
 from config.file_queue import SCHEME as FILE_QUEUE
+from config.origins import read_origins
 from config.rate_limit import read_rate_limit
 from config.replicas import read_replicas, replica_settings
 from config.secret_key import check_secret_key, development_secret_key
@@ -44,6 +45,8 @@ PUBLIC_URL = PUBLIC_URL or f"http://127.0.0.1:{env.int('PORT', default=8000)}"
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[PUBLIC_URL.split("//")[1].split(":")[0]] if PRODUCTION else ["*"])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+# Whose pages may call `/v1` from a browser, with a key.
+CORS_ALLOWED_ORIGINS = read_origins(env.list("CORS_ALLOWED_ORIGINS", default=[]))
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if PRODUCTION else 0)

@@ -1,6 +1,7 @@
 """The ASGI application of a web process, asked over HTTP without a server between."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -43,6 +44,8 @@ class Edge:
         for room in self._rooms.all:
             room.executor.submit(connections.close_all)
             room.executor.shutdown()
+        # Threads of the event loop are gone already; their connections go with what is left of them.
+        gc.collect()
 
 
 @contextmanager
