@@ -185,8 +185,10 @@ if WEB_CONNECTIONS_MAX < 128:
 # How long the whole body of a request may take to arrive, and the file that an operator uploads.
 BODY_S_MAX = env.float("BODY_S_MAX", default=10)
 UPLOAD_S_MAX = env.float("UPLOAD_S_MAX", default=300)
-if BODY_S_MAX <= 0 or UPLOAD_S_MAX <= 0:
-    raise ImproperlyConfigured("BODY_S_MAX and UPLOAD_S_MAX must be more than 0.")
+# How long a client may take to accept the next part of an answer.
+SEND_S_MAX = env.float("SEND_S_MAX", default=60)
+if min(BODY_S_MAX, UPLOAD_S_MAX, SEND_S_MAX) <= 0:
+    raise ImproperlyConfigured("BODY_S_MAX, UPLOAD_S_MAX and SEND_S_MAX must be more than 0.")
 
 # --- Cache and queue -------------------------------------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="")

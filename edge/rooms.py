@@ -1,14 +1,19 @@
 """Threads for Django, in rooms of their own: requests of one kind never wait for those of another."""
 
+import asyncio
+import logging
 import string
 from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import quote
 
 from a2wsgi import WSGIMiddleware
+from django.conf import settings
 
 from api.hot_path import Application, Message, Receive, Send
 from api.middleware import MACHINE_PREFIXES
+
+logger = logging.getLogger(__name__)
 
 OWN_ROOMS: Final = ("/healthz", "/readyz")
 """Addresses with one thread each. `/healthz` asks nobody, so it must not wait while `/readyz` waits for a database."""
@@ -41,4 +46,26 @@ async def _in_threads(room: Application, scope: Message, receive: Receive, send:
     query = scope.get("query_string", b"")
     if not query.isascii():
         scope = {**scope, "query_string": quote(query, safe=string.printable).encode()}
-    await room(scope, receive_message, send)
+    await room(scope, receive_message, PatientSend(scope.get("path", ""), send))
+
+
+class PatientSend:
+    """Sends to a client who may stop reading. What they do not take in time is dropped, and all that follows.
+
+    The thread that makes the answer waits until each part is taken: it, and the database connection of an export, would
+    wait for ever for a computer that was shut in the middle of a download.
+    """
+
+    def __init__(self, path: str, send: Send) -> None:
+        self._path, self._send, self._is_given_up = path, send, False
+
+    async def __call__(self, message: Message) -> None:
+        """Send one part."""
+        if self._is_given_up:
+            return
+        try:
+            async with asyncio.timeout(settings.SEND_S_MAX):
+                await self._send(message)
+        except TimeoutError:
+            self._is_given_up = True
+            logger.warning("Given up: nobody took the answer of %s for %g s.", self._path, settings.SEND_S_MAX)

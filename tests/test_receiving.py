@@ -1,4 +1,4 @@
-"""A request's body is received whole, within a time and a size, before anybody works on the request."""
+"""A request's body is received whole, within a time and a size, before anybody works on it; and an answer is taken."""
 
 import asyncio
 import gzip
@@ -11,9 +11,13 @@ from typing import Any, Final
 import httpx
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.wsgi import get_wsgi_application
+from django.db import connections
 from django.test import Client
 
 from access.services import create_api_key
+from api.hot_path import Message
+from edge.rooms import Rooms
 from engine.models import QueuedEvent
 from metrics.models import Event
 from tests.conftest import Api, Game
@@ -208,3 +212,32 @@ def test_a_byte_now_and_then_does_not_buy_more_time(process: Edge, api: Api, set
 
     for path in (EVENT, LOGIN):
         assert process.ask("POST", path, content=drip(), headers={"X-API-KEY": api.key}).status_code == 408
+
+
+def test_who_stops_reading_does_not_keep_the_thread(game: Game, settings: Any) -> None:
+    settings.SEND_S_MAX = 0.05
+
+    async def ask_twice(rooms: Rooms) -> list[Message]:
+        """Take nothing of a first answer; return what comes as the second, by the only thread there is."""
+        scope: Message = {"type": "http", "http_version": "1.1", "method": "GET", "path": LOGIN, "query_string": b""}
+        scope["headers"] = [(b"host", b"testserver")]
+        taken: list[Message] = []
+
+        async def receive() -> Message:
+            raise AssertionError("There is no body.")
+
+        async def take_nothing(_: Message) -> None:
+            await asyncio.Event().wait()
+
+        async def take(message: Message) -> None:
+            taken.append(message)
+
+        await rooms(scope, receive, take_nothing)
+        await rooms(scope, receive, take)
+        return taken
+
+    rooms = Rooms(get_wsgi_application(), api_threads=1, page_threads=1)
+    start, *parts = asyncio.run(ask_twice(rooms))
+    rooms.pages.executor.submit(connections.close_all).result()
+    assert start["status"] == 200
+    assert b"csrfmiddlewaretoken" in b"".join(part["body"] for part in parts)
