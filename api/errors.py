@@ -1,12 +1,13 @@
 """How the API says no: `{"error": "one clear sentence"}` and a status."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -31,23 +32,40 @@ CODED_REASONS: Final = (RefusalReason.OUT_OF_POINTS, RefusalReason.IDEMPOTENCY_K
 class ApiError(Exception):
     """An answer other than success."""
 
-    def __init__(self, status: int, message: str, *, code: str | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        retry_after_s: int | None = None,
+        allow: Sequence[str] = (),
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.code = code
         self.retry_after_s = retry_after_s
+        self.allow = allow
 
     def response(self) -> HttpResponse:
         """Return the answer."""
         body = {"error": self.message} | ({"code": self.code} if self.code else {})
         headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s else {}
+        if self.allow:
+            headers["Allow"] = ", ".join(self.allow)
         return json_response(body, status=self.status, headers=headers)
 
 
 def invalid(message: str) -> ApiError:
     """Return the error for a body that can be read but not accepted."""
     return ApiError(422, message)
+
+
+def require_method(request: HttpRequest, *allowed: str) -> None:
+    """Raise ApiError where the request's method is none of these."""
+    if request.method not in allowed:
+        raise ApiError(405, f'Method "{request.method}" not allowed.', allow=allowed)
 
 
 def not_found(what: str, key: object) -> ApiError:

@@ -20,7 +20,7 @@ from api.bodies import (
     read_value,
     reported_user,
 )
-from api.errors import STATUS_OF_REASON, ApiError, invalid, rejection
+from api.errors import STATUS_OF_REASON, ApiError, invalid, rejection, require_method
 from api.http import json_response
 from api.scope import check_user, refuse_application_key
 from core.refusal import Refusal
@@ -49,8 +49,7 @@ class BatchJson(TypedDict):
 
 def event(request: HttpRequest, key: str) -> HttpResponse:
     """Store an event and answer with everything that it changed: 201, or 202 where its idempotency key was used."""
-    if request.method != "POST":
-        raise ApiError(405, f'Method "{request.method}" not allowed.')
+    require_method(request, "POST")
     api_key = authenticate_event(request.headers.get("X-API-KEY"))
     given, ignored = event_input(api_key, key, request.headers.get("Idempotency-Key"), request.body)
     json, status = event_answer(process_one(given), ignored)
@@ -92,8 +91,7 @@ def event_answer(processed: Processed, ignored: Warnings) -> tuple[EventJson, in
 
 def batch(request: HttpRequest) -> HttpResponse:
     """Accept up to 1,000 events for the background, all or none: 202 once they are stored."""
-    if request.method != "POST":
-        raise ApiError(405, f'Method "{request.method}" not allowed.')
+    require_method(request, "POST")
     refuse_application_key(authenticate(request))
     items = read_body(request, list[Raw], size_max=BATCH_BYTES_MAX)
     if not 1 <= len(items) <= BATCH_MAX:

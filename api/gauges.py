@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from api.authentication import authenticate
+from api.errors import require_method
 from api.scope import refuse_application_key
 from core.replica import replicas
 from engine import queue
@@ -70,6 +71,7 @@ class ReplicaCollector(Collector):
 
 def gauges(request: HttpRequest) -> HttpResponse:
     """Answer with every gauge. Takes the key as a bearer token, too, since that is how Prometheus sends one."""
+    require_method(request, "GET", "HEAD")
     credentials = request.META.get("HTTP_AUTHORIZATION", "")
     if credentials.startswith(BEARER):
         request.META["HTTP_X_API_KEY"] = credentials.removeprefix(BEARER)

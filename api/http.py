@@ -1,11 +1,14 @@
 """Reading bodies and writing answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 from core.json import encode
 
@@ -24,6 +27,21 @@ def protective_headers() -> dict[str, str]:
     if settings.SECURE_HSTS_SECONDS:
         headers["Strict-Transport-Security"] = f"max-age={settings.SECURE_HSTS_SECONDS}"
     return headers
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """Answers with JSON whatever is asked for: there is nothing else, and browsers and clients ask for all sorts."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+        """Return nothing: views read bodies by themselves."""
+        return None
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the view's first renderer, past `Accept` and `?format=`."""
+        first = next(iter(renderers))
+        return first, first.media_type or ""
 
 
 class ExactJsonRenderer(BaseRenderer):

@@ -46,6 +46,10 @@ _ERRORS: Final = {
     422: "The request is not valid.",
     429: "The key is used too often; `Retry-After` says in how many seconds to try again.",
 }
+_ERRORS_OF_THE_SERVER: Final = {
+    413: "The body is too large.",
+    503: "The database is away, or too many requests wait; `Retry-After` says in how many seconds to try again.",
+}
 _FORGIVING: Final = {each.__name__ for each in (EventBody, BatchedEvent, CompletionBody, IdentifiedUser, UserFields)}
 """Bodies in which unknown fields are ignored, with a warning."""
 
@@ -176,10 +180,23 @@ def _batch_operation() -> dict[str, Any]:
     }
 
 
+def _complete_operation(operation: dict[str, Any]) -> None:
+    """Say what holds for every operation: bodies are required and have a size, and the database can be away."""
+    statuses = [503]
+    if body := operation.get("requestBody"):
+        body["required"] = True
+        statuses.append(413)
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    for status in statuses:
+        operation["responses"][str(status)] = {"description": _ERRORS_OF_THE_SERVER[status], "content": error}
+
+
 def complete_schema(result: dict[str, Any], generator: SchemaGenerator, **_: Any) -> dict[str, Any]:
     """Add the event and the components to the reference. drf-spectacular calls this last."""
     result["paths"]["/v1/metrics/{key}/event"] = {"post": _event_operation()}
     result["paths"][BATCH_PATH] = {"post": _batch_operation()}
+    for operation in (each for path in result["paths"].values() for each in path.values()):
+        _complete_operation(operation)
     result["components"].setdefault("schemas", {}).update(_COMPONENTS)
     result["paths"] = dict(sorted(result["paths"].items()))
     return result

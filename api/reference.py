@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from rest_framework.renderers import BaseRenderer
 
-from api.errors import ApiError
+from api.errors import require_method
 
 KEEP_S: Final = 300
 """How long others may keep it without asking whether it has changed, as it does with a new version."""
@@ -29,8 +29,7 @@ class Document:
 
 def reference(request: HttpRequest) -> HttpResponse:
     """Answer with the reference in YAML, or in JSON where the request asks for it, whatever else it says."""
-    if request.method not in ("GET", "HEAD"):
-        raise ApiError(405, f'Method "{request.method}" not allowed.')
+    require_method(request, "GET", "HEAD")
     is_json = "json" in request.headers.get("Accept", "") or request.GET.get("format") == "json"
     document = _documents()["json" if is_json else "yaml"]
     headers = {"ETag": document.etag, "Cache-Control": f"public, max-age={KEEP_S}", "Vary": "Accept"}
