@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
 from analytics.rules import DayRange, change_percent, period_starts
+from core.csv import CsvValue
 from core.json import encode_text
-from imports.cells import write_text
 from streaks.rules import Frequency
 
 Cell = str | int | float | None
@@ -148,9 +148,9 @@ class Panel:
             for place, header in enumerate(self.headers)
         ]
 
-    def csv_rows(self) -> list[list[str]]:
-        """Return the table as a file has it: numbers as they are."""
-        return [list(self.headers), *([_in_file(cell) for cell in row] for row in self.rows)]
+    def csv_rows(self) -> list[Sequence[CsvValue]]:
+        """Return the table as a file has it."""
+        return [self.headers, *self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +182,6 @@ def show(cell: Cell) -> str:
 def label_lines(text: str, *more: str) -> list[str]:
     """Return a label as lines that a phone has room for: at most two of the text, then those that are given."""
     return [*textwrap.wrap(text, LABEL_LENGTH, max_lines=2, placeholder="…"), *more]
-
-
-def _in_file(cell: Cell) -> str:
-    return write_text(cell) if cell is None or isinstance(cell, str) else str(cell)
 
 
 def number_card(title: str, now: int, before: int, series: Sequence[int], *, compared: str) -> Card:

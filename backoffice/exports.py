@@ -4,7 +4,6 @@ The columns are those that the imports take, so that what one installation expor
 """
 
 from collections.abc import Iterator
-from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
@@ -18,9 +17,8 @@ from import_export.resources import Resource
 from import_export.widgets import Widget
 from unfold.contrib.import_export.forms import ExportForm
 
-from core.csv import csv_response
-from core.json import encode_text, iso_instant, plain_number
-from imports.cells import write_text
+from core.csv import CsvValue, csv_response
+from core.json import encode_text, iso_instant
 from imports.kinds import ATTRIBUTE_PREFIX
 from metrics.models import MetricTotal
 from metrics.rules import NO_FILTER
@@ -32,20 +30,12 @@ from users.store import load_attribute_keys
 _RULES_AT_ONCE: Final = 1000
 
 
-class TextWidget(Widget):
-    """A text as a cell that no spreadsheet runs, and that an import reads back as it was."""
+class PlainWidget(Widget):
+    """A value as it is: `core.csv` makes its cell, by whether it is a text or a number."""
 
-    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
-        """Return the cell."""
-        return write_text(None if value is None else str(value))
-
-
-class NumberWidget(Widget):
-    """A number, written out exactly; it may be negative."""
-
-    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
-        """Return the cell."""
-        return f"{Decimal(plain_number(value)):f}" if isinstance(value, Decimal) else str(value)
+    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> CsvValue:
+        """Return the value; of what is neither text nor number, its text."""
+        return value if value is None or isinstance(value, CsvValue) else str(value)
 
 
 class _Attribute(Field):
@@ -57,12 +47,8 @@ class _Attribute(Field):
         return value
 
 
-def _text(attribute: str, column: str) -> Field:
-    return Field(attribute, column, widget=TextWidget())
-
-
-def _number(attribute: str, column: str) -> Field:
-    return Field(attribute, column, widget=NumberWidget())
+def _column(attribute: str, column: str) -> Field:
+    return Field(attribute, column, widget=PlainWidget())
 
 
 class _OfUsers(Resource):
@@ -79,11 +65,11 @@ class _OfUsers(Resource):
         """Return the rows of these users."""
         raise NotImplementedError
 
-    def stream(self, users: QuerySet[EndUser]) -> Iterator[list[str]]:
+    def stream(self, users: QuerySet[EndUser]) -> Iterator[list[CsvValue]]:
         """Yield the header and the rows of these users, which come from the database as they are asked for."""
         return self.stream_rows(self.rows_of(users))
 
-    def stream_rows(self, rows: QuerySet[Any]) -> Iterator[list[str]]:
+    def stream_rows(self, rows: QuerySet[Any]) -> Iterator[list[CsvValue]]:
         """Yield the header and these rows, in the order that `arranged` gives them."""
         fields = self.get_export_fields()
         yield self.get_export_headers()
@@ -100,28 +86,28 @@ class UserResource(_OfUsers):
 
     title = "Users with their attributes"
 
-    external_id = _text("external_id", "id")
-    name = _text("name", "name")
-    email = _text("email", "email")
-    tz = _text("tz", "tz")
-    sign_up_date = _text("sign_up_date", "signUpDate")
+    external_id = _column("external_id", "id")
+    name = _column("name", "name")
+    email = _column("email", "email")
+    tz = _column("tz", "tz")
+    sign_up_date = _column("sign_up_date", "signUpDate")
     subscribe_to_emails = Field("subscribe_to_emails", "subscribeToEmails")
     device_tokens = Field("device_tokens", "deviceTokens")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         for key in sorted(load_attribute_keys()[AttributeType.USER]):
-            self.fields[f"{ATTRIBUTE_PREFIX}{key}"] = _Attribute(key, f"{ATTRIBUTE_PREFIX}{key}", widget=TextWidget())
+            self.fields[f"{ATTRIBUTE_PREFIX}{key}"] = _Attribute(key, f"{ATTRIBUTE_PREFIX}{key}", widget=PlainWidget())
 
-    def dehydrate_subscribe_to_emails(self, user: EndUser) -> str:
+    def dehydrate_subscribe_to_emails(self, user: EndUser) -> str | None:
         """Say true only of who has an email, since of others it cannot be said."""
         if not user.subscribe_to_emails:
             return "false"
-        return "true" if user.email else ""
+        return "true" if user.email else None
 
-    def dehydrate_device_tokens(self, user: EndUser) -> str:
-        """Return the tokens as a JSON array, which no spreadsheet runs."""
-        return encode_text(user.device_tokens) if user.device_tokens else ""
+    def dehydrate_device_tokens(self, user: EndUser) -> str | None:
+        """Return the tokens as a JSON array."""
+        return encode_text(user.device_tokens) if user.device_tokens else None
 
     def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[EndUser]:
         """Return the users themselves."""
@@ -133,9 +119,9 @@ class TotalResource(_OfUsers):
 
     title = "Metric totals"
 
-    user = _text("user__external_id", "user")
-    metric = _text("metric__key", "metric")
-    total = _number("total", "total")
+    user = _column("user__external_id", "user")
+    metric = _column("metric__key", "metric")
+    total = _column("total", "total")
 
     def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[MetricTotal]:
         """Return the totals of all events, not those of filters, where there was any event."""
@@ -148,9 +134,9 @@ class BalanceResource(_OfUsers):
 
     title = "Points balances"
 
-    user = _text("user__external_id", "user")
-    system = _text("system__key", "system")
-    points = _number("total", "points")
+    user = _column("user__external_id", "user")
+    system = _column("system__key", "system")
+    points = _column("total", "points")
 
     def rows_of(self, users: QuerySet[EndUser]) -> QuerySet[PointsBalance]:
         """Return the balances."""
@@ -163,20 +149,20 @@ class LedgerResource(_OfUsers):
 
     title = "The ledger of points"
 
-    user = _text("user__external_id", "user")
-    system = _text("system__key", "system")
-    seq = _number("seq", "line")
-    created = _text("created", "at")
-    cause = _text("cause", "cause")
-    points = _number("awarded", "points")
-    total = _number("total", "balance")
-    reason = _text("adjustment__reason", "reason")
-    operator = _text("adjustment__operator", "operator")
+    user = _column("user__external_id", "user")
+    system = _column("system__key", "system")
+    seq = _column("seq", "line")
+    created = _column("created", "at")
+    cause = _column("cause", "cause")
+    points = _column("awarded", "points")
+    total = _column("total", "balance")
+    reason = _column("adjustment__reason", "reason")
+    operator = _column("adjustment__operator", "operator")
     rule = Field(column_name="rule")
 
-    def dehydrate_rule(self, award: PointsAward) -> str:
+    def dehydrate_rule(self, award: PointsAward) -> str | None:
         """Return the rule in words, as it was when it paid; nothing for an adjustment."""
-        return "" if award.trigger is None else write_text(f"{award.trigger.occasion} · {award.trigger.points:+,}")
+        return None if award.trigger is None else f"{award.trigger.occasion} · {award.trigger.points:+,}"
 
     def iter_queryset(self, queryset: QuerySet[PointsAward]) -> Iterator[PointsAward]:
         """Yield the lines with their rules, which are looked up for many at once."""

@@ -39,7 +39,15 @@ from metrics.rules import (
 )
 from points.rules import Balance, Firing, TriggerRule, adjust, fired_by_metric, pay
 from streaks.rules import Streak, after_expiry, after_move, count_event, is_extended, is_lost
-from users.rules import User, apply_changes, apply_usable, check_attribute_keys, local_date, matches
+from users.rules import (
+    User,
+    apply_changes,
+    apply_usable,
+    check_attribute_keys,
+    check_user_attributes,
+    local_date,
+    matches,
+)
 
 
 class UserState(Struct, frozen=True, gc=False):
@@ -117,7 +125,7 @@ def check_event(rules: Rules, given: EventInput) -> None:
     """Raise Refusal for an event that no state of its user could make acceptable."""
     _metric(rules, given.metric_key)
     if isinstance(given.user.attributes, Mapping):
-        check_attribute_keys(given.user.attributes, rules.user_attributes, "user")
+        check_user_attributes(given.user.attributes, rules.user_attributes)
     check_attribute_keys(given.attributes, rules.event_attributes, "event")
 
 

@@ -23,7 +23,7 @@ from points.store import load_systems, load_triggers, system_rule, trigger_rules
 from points.versions import Version, current_system_versions, current_versions
 from streaks.store import load_rule
 from users.models import AttributeType
-from users.store import load_attribute_keys
+from users.store import load_archived_user_keys, load_attribute_keys
 from webhooks.store import load_wanted_types
 
 REVISION = "SELECT coalesce((SELECT revision FROM core_configurationrevision), 0)"
@@ -104,6 +104,7 @@ def _compile(revision: int) -> RuleBook:
         streak=load_rule(),
         key_ids=frozenset(key.id for key in keys.values()),
         user_attributes=attributes[AttributeType.USER],
+        archived_user_attributes=load_archived_user_keys(),
         event_attributes=attributes[AttributeType.EVENT],
     )
     return RuleBook(

@@ -11,6 +11,7 @@ from levels.rules import Ladder
 from metrics.rules import NO_FILTER, MetricRule
 from points.rules import SystemRule, TriggerRule
 from streaks.rules import StreakRule
+from users.rules import UserAttributeKeys
 
 TriggersByFilter = Mapping[str, tuple[TriggerRule, ...]]
 """The triggers of one metric in the order of creation, under each event filter ('' is none)."""
@@ -29,7 +30,7 @@ class Rules:
     """
 
     key_ids: frozenset[str] = frozenset()
-    user_attributes: frozenset[str] = frozenset()
+    user_attributes: UserAttributeKeys = field(default_factory=UserAttributeKeys)
     event_attributes: frozenset[str] = frozenset()
     metrics: Mapping[str, MetricRule] = field(default_factory=dict)
     systems: Mapping[str, SystemRule] = field(default_factory=dict)
@@ -72,6 +73,7 @@ def compile_rules(
     streak: StreakRule | None = None,
     key_ids: frozenset[str] = frozenset(),
     user_attributes: frozenset[str] = frozenset(),
+    archived_user_attributes: frozenset[str] = frozenset(),
     event_attributes: frozenset[str] = frozenset(),
 ) -> Rules:
     """Return the rules of all active configuration; triggers, achievements and boosts come in the order of creation."""
@@ -80,7 +82,7 @@ def compile_rules(
     watched = [goal for goal in open_goals if goal.metric_id is not None and goal.user_filter]
     return Rules(
         key_ids=key_ids,
-        user_attributes=user_attributes,
+        user_attributes=UserAttributeKeys(user_attributes, archived_user_attributes),
         event_attributes=event_attributes,
         metrics={metric.key: metric for metric in metrics},
         systems={system.id: system for system in systems},

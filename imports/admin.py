@@ -8,7 +8,14 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -17,11 +24,13 @@ from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from core.admin import GuardedAdmin
 from core.csv import csv_response
-from imports.files import FILE_BYTES_MAX, FileError, digest_of
+from imports.content import bytes_digest
+from imports.examples import MissingError, example_rows, missing_for_example
+from imports.files import FILE_BYTES_MAX, FileError
 from imports.kinds import KINDS
 from imports.models import FILE_NAME_LENGTH_MAX, ImportKind, ImportRun, ImportStatus
-from imports.render import STATUS_COLOURS, error_rows, example_rows, run_card
-from imports.services import cancel_import, confirm_import, read_columns, retry_import, stage_rows
+from imports.render import STATUS_COLOURS, error_rows, run_card
+from imports.services import cancel_import, confirm_import, read_file, retry_import, stage_rows
 
 
 class CsvInput(UnfoldAdminFileFieldWidget):
@@ -38,8 +47,8 @@ class ImportForm(forms.ModelForm):  # type: ignore[type-arg] # Django's forms ta
     """A file to import, which is read once here so that all that is wrong with it as a file is said at once."""
 
     file = forms.FileField(
-        widget=CsvInput(attrs={"accept": ".csv,text/csv"}),
-        help_text=f"CSV in UTF-8 with commas or semicolons, up to {FILE_BYTES_MAX // 1_000_000} MB.",
+        widget=CsvInput(attrs={"accept": ".csv,.tsv,.txt,text/csv,text/tab-separated-values"}),
+        help_text=f"CSV in UTF-8 or UTF-16, with commas, semicolons or tabs, up to {FILE_BYTES_MAX // 1_000_000} MB.",
         error_messages={"empty": "The file is empty: it needs a header line with the names of the columns, and rows."},
     )
 
@@ -59,23 +68,26 @@ class ImportForm(forms.ModelForm):  # type: ignore[type-arg] # Django's forms ta
             except FileError as error:
                 self.add_error("file", str(error))
             else:
-                self._check_again(kind, again=data["again"])
+                if kind == ImportKind.ADJUSTMENTS and not data["again"]:
+                    self._check_again(file)
         return data
 
     def _read(self, kind: ImportKind, file: Any) -> None:
         if file.size > FILE_BYTES_MAX:
             raise FileError(f"The file is too large: at most {FILE_BYTES_MAX // 1_000_000} MB are read. Split it.")
-        self.instance.columns = read_columns(kind, file.file)
-        self.instance.digest = digest_of(file.file)
+        content = read_file(kind, file.file)
+        self.instance.columns, self.instance.digest = content.columns, content.digest
         self.instance.file_name = file.name[-FILE_NAME_LENGTH_MAX:]
 
-    def _check_again(self, kind: str, *, again: bool) -> None:
-        same = ImportRun.objects.filter(kind=kind, digest=self.instance.digest, confirmed__isnull=False)
-        if kind == ImportKind.ADJUSTMENTS and not again and (earlier := same.first()):
+    def _check_again(self, file: Any) -> None:
+        # Runs of before files were known by what they say have the digest of their bytes.
+        digests = (self.instance.digest, bytes_digest(file.file))
+        same = ImportRun.objects.filter(kind=ImportKind.ADJUSTMENTS, digest__in=digests, confirmed__isnull=False)
+        if earlier := same.first():
             self.add_error(
                 "file",
-                f"This very file was imported on {earlier.confirmed:%Y-%m-%d} by {earlier.operator}: its points would "
-                "move a second time. Tick «Import again» if they should.",
+                f"A file that says the same was imported on {earlier.confirmed:%Y-%m-%d} by {earlier.operator}: its "
+                "points would move a second time. Tick «Import again» if they should.",
             )
 
 
@@ -118,7 +130,7 @@ class ImportRunAdmin(GuardedAdmin):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Explain the columns of each kind of file beside the form."""
-        kinds = {kind: KINDS[kind] for kind in _kinds_for(request)}
+        kinds = [(kind, KINDS[kind], missing_for_example(kind)) for kind in _kinds_for(request)]
         response: HttpResponse = super().add_view(request, form_url, {**(extra_context or {}), "kinds": kinds})
         return response
 
@@ -190,13 +202,18 @@ class ImportRunAdmin(GuardedAdmin):
         run = self._find(request, object_id)
         return csv_response(error_rows(run), f"errors-{run.created:%Y-%m-%d-%H%M}.csv")
 
-    def _example(self, request: HttpRequest, kind: str) -> StreamingHttpResponse:
-        """Answer with a file to begin with."""
-        if not self.has_view_permission(request):
+    def _example(self, request: HttpRequest, kind: str) -> HttpResponseBase:
+        """Answer with a file to begin with, or say what there must be first."""
+        # Examples name users.
+        if not self.has_view_permission(request) or not request.user.has_perm("users.view_enduser"):
             raise PermissionDenied
         if kind not in ImportKind.values:
             raise Http404
-        return csv_response(example_rows(ImportKind(kind)), f"{kind}.csv")
+        try:
+            return csv_response(example_rows(ImportKind(kind)), f"{kind}.csv")
+        except MissingError as missing:
+            messages.warning(request, f"{missing.text} {missing.link} first.")
+            return HttpResponseRedirect(reverse("admin:imports_importrun_changelist"))
 
     def _find(self, request: HttpRequest, object_id: Any) -> ImportRun:
         if not self.has_view_permission(request):

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
+from core.csv import NULL, read_text, trimmed
 from core.describe import describe
 from core.refusal import Refusal
 from engine.inputs import AdjustInput, IdentifyInput, OpeningInput
 from engine.outcomes import Accepted
-from imports.cells import NULL, read_text
 from imports.files import COLUMNS_MAX, FileError
 from imports.models import ImportKind
 from points.models import REASON_LENGTH_MAX
@@ -41,6 +41,7 @@ class CellError(Exception):
 class Kind:
     """A kind of file. `columns` must all be there, and the first has the user's id.
 
+    White space around a cell counts only in `free_texts` and attributes; `numbers` can be written in several ways.
     `read` makes an input of a row, or raises CellError; the operator is the text it is given. `once` returns what only
     one row of the file can be about, None where any number can. `tally` counts what became of accepted inputs.
     `permission` is needed beside that for imports.
@@ -49,17 +50,36 @@ class Kind:
     columns: tuple[str, ...]
     more_columns: tuple[str, ...]
     takes_attributes: bool
+    free_texts: tuple[str, ...]
+    numbers: tuple[str, ...]
     permission: str
     about: str
     effect: str
-    example: tuple[tuple[str, ...], ...]
     read: Callable[[Cells, str], ImportedInput]
     once: Callable[[ImportedInput], Hashable | None]
     tally: Callable[[Iterable[tuple[Any, Accepted]]], Counter[str]]
 
 
+def cells_of(kind: Kind, columns: Sequence[str], row: Sequence[str]) -> Cells:
+    """Return the cells of a row as they are read. Raises CellError for a row of another length than the header."""
+    if len(row) != len(columns):
+        raise CellError("", f"The line has {len(row)} cells, but the header has {len(columns)}.")
+    return {
+        column: cell if column in kind.free_texts or column.startswith(ATTRIBUTE_PREFIX) else trimmed(cell)
+        for column, cell in zip(columns, row, strict=True)
+    }
+
+
+def user_id_in(cell: str) -> str:
+    """Return the id in a cell that names a user."""
+    return read_text(trimmed(cell))
+
+
 def check_header(kind: Kind, header: Sequence[str], attribute_keys: Collection[str]) -> None:
-    """Raise FileError where these cannot be the columns of a file of this kind; the keys are the users' attributes."""
+    """Raise FileError where these cannot be the columns of a file of this kind.
+
+    The keys are the users' attributes, also archived ones: a cell of null still takes those away.
+    """
     allowed = [*kind.columns, *kind.more_columns]
     offered = ", ".join(allowed) + (", and attributes.KEY for attributes" if kind.takes_attributes else "")
     if len(header) > COLUMNS_MAX:
@@ -84,6 +104,8 @@ def _quoted(names: Iterable[str]) -> str:
 
 def column_of(kind: Kind, message: str) -> str:
     """Return the column that a sentence of the rules is about, '' where it names none: it begins with its subject."""
+    if found := re.match(r"Invalid attribute keys: ([\w-]+)\.", message):
+        return ATTRIBUTE_PREFIX + found[1]
     subject = message.split(" ", 1)[0].rstrip(":")
     columns = {"User": kind.columns[0], "The": kind.columns[0], "Metric": "metric", "Points": "system"}
     return columns.get(subject, subject if subject in (*kind.columns, *kind.more_columns) else "")
@@ -102,7 +124,7 @@ def _read_user(cells: Cells, _: str) -> IdentifyInput:
 
 def _given_fields(cells: Cells) -> dict[str, Any]:
     """Return the fields of the cells that are not empty, as a request's body would have them."""
-    fields: dict[str, Any] = {"id": read_text(cells["id"])}
+    fields: dict[str, Any] = {"id": user_id_in(cells["id"])}
     attributes = {}
     for column, cell in cells.items():
         if not cell or column == "id":
@@ -123,7 +145,7 @@ def _read_flag(cell: str) -> bool:
 
 def _read_tokens(cell: str) -> Any:
     try:
-        return msgspec.json.decode(cell)
+        return msgspec.json.decode(read_text(cell))
     except msgspec.DecodeError as error:
         raise CellError("deviceTokens", 'deviceTokens must be a JSON array such as ["token-1", "token-2"].') from error
 
@@ -157,14 +179,13 @@ def _read_opening(cells: Cells, _: str) -> OpeningInput:
 
 
 def _total(cell: str) -> Decimal:
-    text = cell.strip()
-    if not re.fullmatch(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?", text):  # fifteen digits are below the limit
+    if not re.fullmatch(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?", cell):  # fifteen digits are below the limit
         raise CellError(
             "total",
             "total must be a number such as 12 or 12.5, above -10^15 and below 10^15, with at most 9 decimals and "
             "no thousands separators.",
         )
-    return Decimal(text)
+    return Decimal(cell)
 
 
 def _once_a_metric(given: ImportedInput) -> Hashable | None:
@@ -178,15 +199,14 @@ def _tally_openings(done: Iterable[tuple[OpeningInput, Accepted]]) -> Counter[st
 # --- Points adjustments ----------------------------------------------------------------------------------------------
 def _read_adjustment(cells: Cells, operator: str) -> AdjustInput:
     user, system = _known_user(cells), _key(cells, "system")
-    points, reason = _points(cells["points"]), read_text(cells["reason"]).strip()
+    points, reason = _points(cells["points"]), trimmed(read_text(cells["reason"]))
     if not 1 <= len(reason) <= REASON_LENGTH_MAX:
         raise CellError("reason", f"reason must have 1 to {REASON_LENGTH_MAX} characters.")
     return AdjustInput(user, system, Adjustment(points, reason, operator))
 
 
 def _points(cell: str) -> int:
-    text = cell.strip()
-    points = int(text) if re.fullmatch(r"[+-]?[0-9]{1,16}", text) else 0
+    points = int(cell) if re.fullmatch(r"[+-]?[0-9]{1,16}", cell) else 0
     if not 0 < abs(points) <= POINTS_LIMIT:
         raise CellError(
             "points",
@@ -210,14 +230,13 @@ def _tally_adjustments(done: Iterable[tuple[AdjustInput, Accepted]]) -> Counter[
 # --- What they share -------------------------------------------------------------------------------------------------
 def _known_user(cells: Cells) -> UserChanges:
     try:
-        return UserChanges(msgspec.convert(read_text(cells["user"]), ExternalId))
+        return UserChanges(msgspec.convert(user_id_in(cells["user"]), ExternalId))
     except msgspec.ValidationError as error:
         raise CellError("user", describe(error, "user")) from error
 
 
 def _key(cells: Cells, column: str) -> str:
-    key = cells[column].strip()
-    if not key:
+    if not (key := read_text(cells[column])):
         raise CellError(column, f"{column} must be the key of a {'metric' if column == 'metric' else 'points system'}.")
     return key
 
@@ -231,6 +250,8 @@ KINDS: Final = {
         columns=("id",),
         more_columns=("name", "email", "tz", "signUpDate", "subscribeToEmails", "deviceTokens"),
         takes_attributes=True,
+        free_texts=("name",),
+        numbers=(),
         permission="users.change_enduser",
         about=(
             "One line for each user. Who is not known yet is made known, who is gets the fields that are given. "
@@ -238,11 +259,6 @@ KINDS: Final = {
             "Importing the same file again changes nothing more."
         ),
         effect="Users who are new get what the active user-creation triggers pay, as by any other road.",
-        example=(
-            ("id", "name", "email", "tz", "signUpDate", "subscribeToEmails"),
-            ("learner-1", "Alice Adeyemi", "alice@example.com", "Europe/London", "2026-01-31", "true"),
-            ("learner-2", "Bob", "", "", "", ""),
-        ),
         read=_read_user,
         once=_any_number,
         tally=_tally_users,
@@ -251,13 +267,14 @@ KINDS: Final = {
         columns=("user", "metric", "total"),
         more_columns=(),
         takes_attributes=False,
+        free_texts=(),
+        numbers=("total",),
         permission="metrics.add_event",
         about=(
             "What known users had done of a metric before Pointsmith counted, one line for each user and metric. "
             "The number is added to the total and its highest, once for each user and metric."
         ),
         effect="Totals move; no trigger fires, no streak or achievement looks at it. Events go on from there.",
-        example=(("user", "metric", "total"), ("learner-1", "lessons-completed", "120"), ("learner-2", "hours", "7.5")),
         read=_read_opening,
         once=_once_a_metric,
         tally=_tally_openings,
@@ -266,6 +283,8 @@ KINDS: Final = {
         columns=("user", "system", "points", "reason"),
         more_columns=(),
         takes_attributes=False,
+        free_texts=(),
+        numbers=("points",),
         permission="points.adjust_points",
         about=(
             "Points that known users are given, or that are taken from them, with the reason, which stands in their "
@@ -273,12 +292,7 @@ KINDS: Final = {
         ),
         effect=(
             "Each line moves points once you confirm, and would move them again if it were imported again: a file that "
-            "was imported before is refused unless you tick «Import again»."
-        ),
-        example=(
-            ("user", "system", "points", "reason"),
-            ("learner-1", "xp", "50", "Sorry for the outage"),
-            ("learner-2", "xp", "-20", "Paid twice by mistake"),
+            "says the same as one that was imported before is refused unless you tick «Import again»."
         ),
         read=_read_adjustment,
         once=_any_number,

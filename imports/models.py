@@ -49,11 +49,13 @@ class ImportRun(models.Model):
     kind = models.CharField("contents", max_length=16, choices=ImportKind, default=ImportKind.USERS)
     status = models.CharField(max_length=16, choices=ImportStatus, default=ImportStatus.CHECKING, editable=False)
     file_name = models.CharField("file", max_length=FILE_NAME_LENGTH_MAX, editable=False)
-    digest = models.CharField(max_length=64, editable=False, help_text="The SHA-256 of the file.")
+    digest = models.CharField(
+        max_length=64, editable=False, help_text="Of what the file says; of its bytes in the first runs."
+    )
     again = models.BooleanField(
         "import again",
         default=False,
-        help_text="Also where a file with exactly this content was imported before: its points move a second time.",
+        help_text="Also where a file that says the same was imported before: its points move a second time.",
     )
     operator = models.CharField(max_length=150, editable=False, help_text="The login of who uploaded it.")
     columns = models.JSONField(default=list, editable=False)
@@ -76,7 +78,7 @@ class ImportRun(models.Model):
                 condition=Q(kind=ImportKind.ADJUSTMENTS, again=False, confirmed__isnull=False),
                 name="imports_importrun_adjusts_once",
                 violation_error_message=(
-                    "This very file was imported already. To move its points a second time, upload it once more "
+                    "A file that says the same was imported already. To move its points a second time, upload it again "
                     "and tick «Import again»."
                 ),
             ),

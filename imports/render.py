@@ -5,11 +5,9 @@ from typing import Any, Final, TypedDict
 
 from django.utils.html import format_html
 
-from imports.cells import write_text
-from imports.kinds import ATTRIBUTE_PREFIX, KINDS
+from core.csv import CsvValue
+from imports.kinds import KINDS
 from imports.models import ImportKind, ImportRun, ImportStatus, RowError
-from users.models import AttributeType
-from users.store import load_attribute_keys
 
 ERRORS_SHOWN: Final = 100
 
@@ -94,17 +92,8 @@ def _error_table(run: ImportRun) -> dict[str, Any]:
     return {"headers": ["Line", "Column", "What is wrong"], "rows": rows}
 
 
-def error_rows(run: ImportRun) -> Iterator[list[str]]:
+def error_rows(run: ImportRun) -> Iterator[list[CsvValue]]:
     """Yield the lines of the file that says what was wrong."""
     yield ["line", "column", "message"]
     for error in RowError.objects.filter(run=run).iterator():
-        yield [str(error.line), write_text(error.column), write_text(error.message)]
-
-
-def example_rows(kind: ImportKind) -> list[list[str]]:
-    """Return the lines of a file to begin with. Of users it has a column for each attribute that was set up."""
-    rows = [list(row) for row in KINDS[kind].example]
-    if KINDS[kind].takes_attributes:
-        keys = sorted(load_attribute_keys()[AttributeType.USER])
-        rows = [row + [f"{ATTRIBUTE_PREFIX}{key}" if row is rows[0] else "" for key in keys] for row in rows]
-    return rows
+        yield [error.line, error.column, error.message]

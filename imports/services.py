@@ -1,32 +1,43 @@
 """What operators do with imports: upload a file, confirm or cancel, try again."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import IO, Final
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 
 from core.json import encode_text
-from imports.cells import read_text
+from imports.content import content_digest
 from imports.files import FileError, FileRow, opened
-from imports.kinds import KINDS, check_header
+from imports.kinds import KINDS, check_header, user_id_in
 from imports.models import ERRORS_MAX, PLACE_LENGTH_MAX, ImportKind, ImportRun, ImportStatus
 from imports.store import REFUSE_EXCESS, STAGE, forget_rows
 from users.models import AttributeType
-from users.store import load_attribute_keys
+from users.store import load_archived_user_keys, load_attribute_keys
 
 USER_ROWS_MAX: Final = 1000
 """How many rows of one user a file can have, since they are worked on together."""
 
 
-def read_columns(kind: ImportKind, file: IO[bytes]) -> list[str]:
-    """Read all of the file, and return its columns. Raises FileError where it cannot be imported as it is."""
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """What was found in a file: its columns, and a digest by which another file that says the same is known."""
+
+    columns: list[str]
+    digest: str
+
+
+def read_file(kind: ImportKind, file: IO[bytes]) -> FileContent:
+    """Read all of the file. Raises FileError where it cannot be imported as it is."""
     with opened(file) as (header, rows):
-        check_header(KINDS[kind], header, load_attribute_keys()[AttributeType.USER])
-        if sum(1 for _ in rows) == 0:
+        check_header(KINDS[kind], header, load_attribute_keys()[AttributeType.USER] | load_archived_user_keys())
+        first = next(rows, None)
+        if first is None:
             raise FileError("The file has only a header: there are no rows to import.")
-    return header
+        return FileContent(header, content_digest(KINDS[kind], header, chain([first], rows)))
 
 
 @transaction.atomic
@@ -49,7 +60,7 @@ def stage_rows(*, run: ImportRun, file: IO[bytes]) -> None:
 def _place(row: FileRow, user_column: int) -> str:
     """Return where the row is in the order of work: with its user's others, or anywhere where it names none."""
     cell = row.cells[user_column] if user_column < len(row.cells) else ""
-    return read_text(cell)[:PLACE_LENGTH_MAX] or str(row.line)
+    return user_id_in(cell)[:PLACE_LENGTH_MAX] or str(row.line)
 
 
 @transaction.atomic
@@ -84,7 +95,7 @@ def retry_import(*, run: ImportRun) -> None:
 def _locked(run: ImportRun, statuses: Sequence[ImportStatus], refusal: str) -> ImportRun:
     """Return the run as it is now, locked. Raises ValidationError where its status is none of these.
 
-    With all runs of the same file, in one order: of two that are confirmed at once, one waits for the other.
+    With all runs of files that say the same, in one order: of two that are confirmed at once, one waits for the other.
     """
     of_file = ImportRun.objects.select_for_update(no_key=True).filter(digest=run.digest).order_by("id")
     run = next(each for each in of_file if each.id == run.id)

@@ -25,7 +25,7 @@ from django.utils import timezone
 from engine.holding import BACKGROUND_LOCK_MS_MAX, HeldUpError, held_up
 from engine.outcomes import Accepted, Outcome, Rejected
 from engine.pipeline import Clock, preview, process
-from imports.kinds import KINDS, CellError, ImportedInput, Kind, column_of
+from imports.kinds import KINDS, CellError, ImportedInput, Kind, cells_of, column_of
 from imports.models import ERRORS_MAX, WORKED_ON, ImportKind, ImportRun, ImportStatus, RowError
 from imports.store import NEXT_ROWS, forget_rows
 
@@ -169,18 +169,12 @@ def _read_rows(
     line_of: dict[Hashable, int] = {}
     for row in rows:
         try:
-            given = _read_row(kind, run, row)
+            given = kind.read(cells_of(kind, run.columns, row.cells), run.operator)
             _check_once(kind.once(given), row.line, line_of)
             inputs[row.line] = given
         except CellError as error:
             errors[row.line] = error
     return inputs, errors
-
-
-def _read_row(kind: Kind, run: ImportRun, row: _Row) -> ImportedInput:
-    if len(row.cells) != len(run.columns):
-        raise CellError("", f"The line has {len(row.cells)} cells, but the header has {len(run.columns)}.")
-    return kind.read(dict(zip(run.columns, row.cells, strict=True)), run.operator)
 
 
 def _check_once(subject: Hashable | None, line: int, line_of: dict[Hashable, int]) -> None:

@@ -70,7 +70,7 @@ def table_of(operator: Client, address: str, panel: str) -> list[list[str]]:
     answer: Any = operator.get(f"{address}{separator}csv={panel}")
     assert answer.status_code == 200
     assert answer["Content-Type"].startswith("text/csv")
-    return list(csv.reader(io.StringIO(answer.getvalue().decode())))[1:]
+    return list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))[1:]
 
 
 # --- The tab ---------------------------------------------------------------------------------------------------------

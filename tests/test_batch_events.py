@@ -18,6 +18,7 @@ from django.test import Client
 from trophy import BatchMetricEvent, BatchMetricEventUser, TrophyApi
 from trophy.errors import NotFoundError, UnprocessableEntityError
 
+from core.services import archive
 from engine import queue
 from engine.models import QueuedEvent
 from metrics.models import Event, MetricTotal
@@ -81,6 +82,18 @@ def test_a_batch_is_accepted_then_processed_like_single_events(api: Api, game: G
     assert api.points("alice")["total"] == api.points("bob")["total"] == 10
     assert not QueuedEvent.objects.exists()
     call_command("verify")
+
+
+def test_a_batch_removes_what_is_stored_under_an_archived_attribute_and_sets_nothing(api: Api, game: Game) -> None:
+    api.send("POST", "/v1/users", {"id": "alice", "attributes": {"plan": "free"}})
+    archive(row=game.plan)
+
+    refused = send(api, item({"id": "alice", "attributes": {"plan": "pro"}}))
+    assert refused.status_code == 422
+    assert "Archived attributes can only be removed, by null, or restored." in refused.json()["error"]
+    assert send(api, item({"id": "alice", "attributes": {"plan": None}})).status_code == 202
+    work_all()
+    assert api.get("/v1/users/alice").json()["attributes"] == {}
 
 
 def test_the_official_sdk_sends_a_batch(sdk: TrophyApi, game: Game) -> None:

@@ -1,5 +1,6 @@
 """What operators export of users: streamed CSV files that imports read back as they were."""
 
+import codecs
 import csv
 import io
 import tracemalloc
@@ -34,7 +35,9 @@ def export(client: Client, resource: str, search: str = "") -> str:
     assert answer.status_code == 200
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert "attachment; filename=" in answer["Content-Disposition"]
-    return str(answer.getvalue().decode())
+    content = answer.getvalue()
+    assert content.startswith(codecs.BOM_UTF8)
+    return str(content.decode("utf-8-sig"))
 
 
 def rows(text: str) -> list[list[str]]:

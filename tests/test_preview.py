@@ -189,10 +189,14 @@ def test_archetypes_get_on_day_by_day_and_time_triggers_pay_them(operator: Clien
             f"on-{short(daily.id)}": "on",
         },
     )
-    rows = list(csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=projection").getvalue().decode())))
+    rows = list(
+        csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=projection").getvalue().decode("utf-8-sig")))
+    )
     assert rows[0] == ["Day", "Casual", "Regular", "Power"]
     assert (len(rows), rows[1][3], rows[2][3], rows[7][1]) == (91, "50", "101", "16")
-    levels = list(csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=levels").getvalue().decode())))
+    levels = list(
+        csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=levels").getvalue().decode("utf-8-sig")))
+    )
     assert [row[3] for row in levels[1:]] == ["1", "2"]
 
 
@@ -202,9 +206,13 @@ def test_a_level_is_reached_on_the_day_on_which_the_points_for_it_are_spent_agai
     add_level(game, 10)
     lessons, cards = f"power-{short(game.lessons.id)}", f"power-{short(game.flashcards.id)}"
     draft = draft_of(operator, game, **{"power-days": 7, lessons: 1, cards: 1})
-    rows = list(csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=projection").getvalue().decode())))
+    rows = list(
+        csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=projection").getvalue().decode("utf-8-sig")))
+    )
     assert {row[3] for row in rows[1:]} == {"0"}
-    levels = list(csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=levels").getvalue().decode())))
+    levels = list(
+        csv.reader(io.StringIO(operator.get(f"{page_of(game)}?{draft}&csv=levels").getvalue().decode("utf-8-sig")))
+    )
     assert levels[1][3] == "1"
 
 
@@ -300,7 +308,7 @@ def test_a_draft_is_compared_with_the_live_rules_user_by_user(operator: Client, 
     assert "Draft 60" in page
     assert "+50.0% of what the live rules pay" in page
     assert "All 2 users took part. 2 events were played" in page
-    gain = list(csv.reader(io.StringIO(operator.get(f"{address}?csv=gain").getvalue().decode())))
+    gain = list(csv.reader(io.StringIO(operator.get(f"{address}?csv=gain").getvalue().decode("utf-8-sig"))))
     assert gain[1:] == [["alice", "30", "45", "15"], ["bob", "10", "15", "5"]]
 
 

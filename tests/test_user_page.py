@@ -196,11 +196,11 @@ def test_the_ledger_is_filtered_by_system_cause_and_days_and_so_is_its_file(oper
         assert lines_of(page) == expected, query
         if expected:
             file: Any = operator.get(link(page, "Download what is filtered as CSV"))
-            rows = list(csv.reader(io.StringIO(file.getvalue().decode())))
+            rows = list(csv.reader(io.StringIO(file.getvalue().decode("utf-8-sig"))))
             assert [int(row[2]) for row in rows[1:]] == expected[::-1]
     assert "No line passes this filter." in text_of(operator.get(f"{address}?cause=time"))
     everything: Any = operator.get(f"{user_page()}ledger/")
-    assert "'=Sorry" in everything.getvalue().decode()
+    assert "'=Sorry" in everything.getvalue().decode("utf-8-sig")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 import time_machine
 
-from core.services import create_checked
+from core.services import archive, create_checked
 from metrics.models import Event, Metric
 from points.models import PointsSystem
 from tests.conftest import Api, Game
@@ -203,6 +203,21 @@ def test_the_sentence_about_an_attribute_that_was_not_set_up_names_its_key(
     assert answer.status_code == 422
     assert answer.json()["error"].startswith("Invalid attribute keys: pln.")
     assert (stored(api)["name"], stored(api)["attributes"]) == ("Alice", {})
+
+
+@all_roads
+def test_what_is_stored_under_an_archived_attribute_is_shown_and_can_be_removed_but_not_set(
+    api: Api, game: Game, identify: Any, success: int
+) -> None:
+    identify_by_post(api, "alice", {"attributes": {"plan": "free"}})
+    archive(row=game.plan)
+    assert stored(api)["attributes"] == {"plan": "free"}
+
+    assert identify(api, "alice", {"attributes": {"plan": "pro"}}) == 422
+    assert stored(api)["attributes"] == {"plan": "free"}
+    for _ in range(2):  # sent again, it is no error either
+        assert identify(api, "alice", {"attributes": {"plan": None}}) == success
+        assert stored(api)["attributes"] == {}
 
 
 def test_an_event_attribute_is_not_a_user_attribute(api: Api, game: Game) -> None:

@@ -1,6 +1,6 @@
 """Who a user is after an update: pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cache
@@ -75,7 +75,14 @@ def new_user(id_: str, external_id: str, created: datetime) -> User:
     )
 
 
-def apply_changes(user: User, changes: UserChanges, known_attributes: Collection[str], at: datetime) -> User:
+class UserAttributeKeys(Struct, frozen=True, gc=False):
+    """The keys of the users' attributes. What is stored under an archived one can only be removed."""
+
+    active: frozenset[str] = frozenset()
+    archived: frozenset[str] = frozenset()
+
+
+def apply_changes(user: User, changes: UserChanges, known_attributes: UserAttributeKeys, at: datetime) -> User:
     """Return `user` after `changes`; the same object where nothing changed.
 
     Raises Refusal for an attribute that was not set up, a subscription without an email, a sign-up in the future.
@@ -87,7 +94,7 @@ def apply_changes(user: User, changes: UserChanges, known_attributes: Collection
 
 
 def apply_usable(
-    user: User, changes: UserChanges, known_attributes: Collection[str], at: datetime
+    user: User, changes: UserChanges, known_attributes: UserAttributeKeys, at: datetime
 ) -> tuple[User, tuple[FieldWarning, ...]]:
     """Return `user` after `changes`, and a warning for each field that cannot be stored and stays as it was.
 
@@ -116,15 +123,25 @@ def _given_fields(changes: UserChanges) -> dict[str, object]:
 
 
 def merge_attributes(
-    stored: Mapping[str, str], given: Mapping[str, str | None], known: Collection[str]
+    stored: Mapping[str, str], given: Mapping[str, str | None], known: UserAttributeKeys
 ) -> Mapping[str, str]:
     """Return `stored` with `given` merged in by key; null removes one. Raises Refusal for keys that are not `known`."""
-    check_attribute_keys(given, known, "user")
+    check_user_attributes(given, known)
     merged = {**stored, **given}
     return {key: value for key, value in merged.items() if value is not None}
 
 
-def check_attribute_keys(given: Mapping[str, object], known: Collection[str], whose: str) -> None:
+def check_user_attributes(given: Mapping[str, str | None], known: UserAttributeKeys) -> None:
+    """Raise Refusal, naming the keys, where `given` has some that were not set up, or archived ones with a value."""
+    archived = [key for key, value in given.items() if key in known.archived and value is not None]
+    if archived:
+        names = ", ".join(archived)
+        how = "Archived attributes can only be removed, by null, or restored."
+        raise Refusal(RefusalReason.INVALID, f"Invalid attribute keys: {names}. {how}")
+    check_attribute_keys([key for key in given if key not in known.archived], known.active, "user")
+
+
+def check_attribute_keys(given: Iterable[str], known: Collection[str], whose: str) -> None:
     """Raise Refusal, naming the keys, where `given` has some that were not set up. `whose` is `user` or `event`."""
     unknown = [key for key in given if key not in known]
     if unknown:

@@ -66,6 +66,13 @@ def load_attribute_keys() -> dict[str, frozenset[str]]:
     return {type_: frozenset(key for its_type, key in keys if its_type == type_) for type_ in AttributeType.values}
 
 
+def load_archived_user_keys() -> frozenset[str]:
+    """Return the keys of the users' attributes that are archived: what is stored under them can only be removed."""
+    found = list(Attribute.objects.filter(type=AttributeType.USER).values_list("key", "status"))
+    active = {key for key, status in found if status == ConfigurationStatus.ACTIVE}
+    return frozenset(key for key, _ in found) - active
+
+
 def read_user(external_id: str) -> EndUser | None:
     """Return the user whom the product knows by this id."""
     return None if "\x00" in external_id else EndUser.objects.filter(external_id=external_id).first()
