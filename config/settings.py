@@ -332,7 +332,10 @@ UNFOLD = {
         lambda request: static("backoffice/admin.css"),
         lambda request: static("backoffice/analytics.css"),
     ],
-    "SCRIPTS": [lambda request: static("backoffice/charts.js")],
+    "SCRIPTS": [
+        lambda request: static("backoffice/charts.js"),
+        lambda request: static("backoffice/forms.js"),
+    ],
     "TABS": "backoffice.navigation.tabs",
     "DASHBOARD_CALLBACK": "backoffice.dashboard.dashboard",
     "SIDEBAR": {

@@ -378,8 +378,8 @@ class BadgedAdmin(ConfigurationAdmin):
 
     @admin.display(description="Current badge")
     def shown_badge(self, row: Badged) -> str:
-        """Show the badge as the product will."""
-        url = local_badge_url(row.badge, row.badge_url)
+        """Show the badge as the product will. What is not stored yet has none: an upload has no address before."""
+        url = "" if row._state.adding else local_badge_url(row.badge, row.badge_url)
         image = "<img src='{}' alt='Badge' width='64' height='64' style='object-fit: contain; height: 64px'>"
         return format_html(image, url) if url else "none"
 

@@ -78,6 +78,21 @@ class VersionedAdmin(ModelAdmin):
         response: HttpResponse = super()._changeform_view(request, object_id, form_url, context)
         return response
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show, around a form that was not saved, the row as it is stored: its name, its badge, its status.
+
+        Checking the form has put into the row in memory what was sent: a badge that is stored nowhere, for example.
+        """
+        row = context.get("original")
+        stored = self.get_object(request, str(row.pk)) if row is not None and request.method == "POST" else None
+        if stored is not None:
+            context |= {"original": stored, "subtitle": str(stored)}
+            context["adminform"].form.instance = stored
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
+
     def response_closed(self, request: HttpRequest, row: Any) -> HttpResponse:
         """Answer a form whose row others have made one that nobody changes, while the form waited for their lock."""
         raise PermissionDenied

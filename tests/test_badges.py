@@ -25,6 +25,7 @@ from core.services import create_checked, update_checked
 from levels.models import Level
 from points.models import PointsSystem
 from tests.conftest import Api, Game
+from tests.page_forms import form_on
 from tests.test_admin import text_of
 
 SECRET = b"taken at home"
@@ -296,3 +297,37 @@ def test_two_badges_are_refused(operator: Client, game: Game) -> None:
     form = {"name": "XP", "badge": SimpleUploadedFile("badge.png", picture()), "badge_url": "https://example.com/x.png"}
     answer = operator.post(f"/admin/points/pointssystem/{game.xp.id}/change/", form)
     assert "cannot be given together with an uploaded badge" in text_of(answer)
+
+
+# --- A form with an error --------------------------------------------------------------------------------------------
+def shown_badges(page: Any) -> list[str]:
+    """Return the addresses of the badges that a page shows as current ones."""
+    return re.findall(r"<img src='([^']+)' alt='Badge'", page.content.decode())
+
+
+@pytest.mark.parametrize("fields", [{"badge_url": "https://example.com/b.png"}, {"name": ""}])
+def test_a_form_with_an_error_keeps_showing_the_badge_and_the_name_that_are_stored(
+    fields: dict[str, str], operator: Client, game: Game
+) -> None:
+    encoded = ContentFile(picture(), "old.png")
+    rows: list[Any] = [
+        create_checked(Achievement, name="Stored", type="streak", streak_length=3, badge=encoded),
+        create_checked(Level, system=game.xp, name="Stored", key="stored", points=10, badge=encoded),
+        create_checked(PointsSystem, name="Stored", key="stored", badge=encoded),
+    ]
+    for row in rows:
+        meta = row._meta
+        address = f"/admin/{meta.app_label}/{meta.model_name}/{row.id}/change/"
+        current = shown_badges(operator.get(address))
+        assert current == [row.badge.url]
+        form = form_on(operator.get(address), f"{meta.model_name}_form") | {"name": "Typed"} | fields
+        refused = operator.post(address, form | {"badge": SimpleUploadedFile("new.png", picture(size=(9, 9)))})
+        assert refused.status_code == 200
+        assert shown_badges(refused) == current
+        assert operator.get(current[0]).status_code == 200
+        assert "Stored | Change" in text_of(refused)
+
+
+def test_a_form_with_an_error_shows_no_badge_for_what_is_not_stored(operator: Client) -> None:
+    form = {"name": "", "key": "gold", "badge": SimpleUploadedFile("new.png", picture())}
+    assert shown_badges(operator.post("/admin/points/pointssystem/add/", form)) == []

@@ -493,3 +493,52 @@ def test_an_event_is_seen_in_the_analytics_of_its_points_system_within_5_seconds
     admin_page.set_viewport_size({"width": 390, "height": 800})
     # Charts follow the page a moment later.
     admin_page.wait_for_function("document.documentElement.scrollWidth <= 390")
+
+
+# --- Back ------------------------------------------------------------------------------------------------------------
+def test_back_to_a_form_shows_the_fields_of_the_type_that_it_shows(
+    admin_page: Page, live_server: LiveServer, game: Game
+) -> None:
+    admin_page.goto(f"{live_server.url}/admin/points/pointstrigger/add/?system={game.xp.id}")
+    admin_page.select_option("#id_type", "streak")
+    admin_page.fill("#id_points", "15")
+    admin_page.fill("#id_streak_length", "7")
+    admin_page.get_by_role("button", name="Save", exact=True).click()
+    expect(admin_page.get_by_text("Streak: every 7").first).to_be_visible()
+    admin_page.go_back()
+    admin_page.wait_for_load_state()
+    is_streak = admin_page.locator("#id_type").input_value() == "streak"
+    expect(admin_page.locator("#id_streak_length")).to_be_visible(visible=is_streak)
+    expect(admin_page.locator("#id_metric_threshold")).to_be_visible(visible=not is_streak)
+    assert is_streak
+
+
+def test_back_between_tabs_opens_the_tab_that_the_address_names(
+    admin_page: Page, live_server: LiveServer, game: Game
+) -> None:
+    admin_page.goto(f"{live_server.url}/admin/points/pointssystem/{game.xp.id}/change/")
+    tabs = {name: admin_page.locator(f"#dataset-{name}-group").first for name in ("pointstrigger", "boost")}
+    admin_page.get_by_role("link", name="Triggers", exact=True).last.click()
+    admin_page.get_by_role("link", name="Boosts", exact=True).last.click()
+    expect(tabs["boost"]).to_be_visible()
+    admin_page.go_back()
+    expect(tabs["pointstrigger"]).to_be_visible()
+    expect(tabs["boost"]).to_be_hidden()
+    admin_page.go_back()
+    expect(admin_page.locator("#id_name")).to_be_visible()
+    expect(tabs["pointstrigger"]).to_be_hidden()
+    admin_page.go_forward()
+    expect(tabs["pointstrigger"]).to_be_visible()
+
+
+def test_back_to_a_filter_shows_what_the_list_was_filtered_by(
+    admin_page: Page, live_server: LiveServer, game: Game
+) -> None:
+    admin_page.goto(f"{live_server.url}/admin/changes/")
+    by = admin_page.locator("form[method=get] input[name=by]")
+    by.fill("nobody")
+    by.press("Enter")
+    expect(admin_page.get_by_text("No change is like that")).to_be_visible()
+    admin_page.go_back()
+    expect(admin_page.get_by_text("No change is like that")).to_be_hidden()
+    expect(by).to_have_value("")
