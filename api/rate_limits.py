@@ -1,55 +1,11 @@
 """How often a key may call. Off, and without any cost, unless a setting says otherwise."""
 
-import logging
-import math
-import time
-from functools import cache
-from threading import Lock
-from typing import Final
-
 from django.conf import settings
 from limits import RateLimitItem
-from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from access.keys import KeyRule
 from api.errors import ApiError
-
-logger = logging.getLogger(__name__)
-
-REDIS_S_MAX: Final = 0.5
-"""How long a call may wait for Redis to connect, and to answer."""
-
-PAUSE_S: Final = 1
-"""For how long Redis is not asked again where it was away: not every call should wait, nor fill the log."""
-
-
-class CallCounter:
-    """Counts calls by key: in Redis for all processes together, without it for this process alone.
-
-    Two numbers a key, however high the rate is: the calls in the window before this one count in part.
-    """
-
-    def __init__(self, redis_url: str) -> None:
-        self._limiter = SlidingWindowCounterRateLimiter(_redis(redis_url) if redis_url else MemoryStorage())
-        self._asks_again_at = 0.0
-
-    def count(self, rate: RateLimitItem, key_id: str) -> int:
-        """Count a call; return in how many seconds to try again: 0 where it is within the rate, or Redis is away."""
-        if time.monotonic() < self._asks_again_at:
-            return 0
-        try:
-            if self._limiter.hit(rate, key_id):
-                return 0
-            reset_time = self._limiter.get_window_stats(rate, key_id).reset_time
-        except RedisError as error:
-            self._asks_again_at = time.monotonic() + PAUSE_S
-            logger.warning("Redis does not answer, so no rate limit holds for %s s: %s", PAUSE_S, error)
-            return 0
-        return max(1, math.ceil(reset_time - time.time()))
+from core.call_counter import counter
 
 
 def check_rate(key: KeyRule) -> None:
@@ -57,7 +13,7 @@ def check_rate(key: KeyRule) -> None:
     rate = _rate_of(key)
     if rate is None:
         return
-    if retry_after_s := _counter(settings.REDIS_URL).count(rate, key.id):
+    if retry_after_s := counter(settings.REDIS_URL).count(rate, key.id):
         raise ApiError(429, f"Too many requests with this API key: at most {rate}.", retry_after_s=retry_after_s)
 
 
@@ -71,26 +27,3 @@ def _rate_of(key: KeyRule) -> RateLimitItem | None:
         settings.RATE_LIMIT_ADMIN_KEY if key.external_id is None else settings.RATE_LIMIT_APPLICATION_KEY
     )
     return rate
-
-
-def _counter(redis_url: str) -> CallCounter:
-    """Return the counter, which all threads of this process share from their first call on."""
-    with _making:
-        return _made(redis_url)
-
-
-_making: Final = Lock()
-
-
-@cache
-def _made(redis_url: str) -> CallCounter:
-    return CallCounter(redis_url)
-
-
-def _redis(url: str) -> RedisStorage:
-    return RedisStorage(
-        url,
-        socket_connect_timeout=REDIS_S_MAX,
-        socket_timeout=REDIS_S_MAX,
-        retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type] # goes to redis.from_url as it is
-    )

@@ -47,7 +47,12 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[PUBLIC_URL.split("//")[1].spl
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 # Whose pages may call `/v1` from a browser, with a key.
 CORS_ALLOWED_ORIGINS = read_origins(env.list("CORS_ALLOWED_ORIGINS", default=[]))
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+# How many proxies add to X-Forwarded-For before a request arrives: the outermost of them is counted from its end.
+PROXY_COUNT = env.int("PROXY_COUNT", default=1 if BEHIND_PROXY else 0)
+if PROXY_COUNT < 0:
+    raise ImproperlyConfigured("PROXY_COUNT must be at least 0.")
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if PRODUCTION else 0)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
@@ -102,12 +107,14 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "core.middleware.OperatorMiddleware",
+    "core.middleware.ReadableMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
 APPEND_SLASH = False
+CSRF_FAILURE_VIEW = "core.refused.csrf_failure"
 
 TEMPLATES = [
     {
@@ -261,6 +268,9 @@ FORMAT_MODULE_PATH = "config.formats"
 # --- Operators -------------------------------------------------------------------------------------------------------
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+# How often strangers may try to log in; None for no limit.
+LOGIN_RATE_ADDRESS = read_rate_limit("LOGIN_RATE_ADDRESS", env.str("LOGIN_RATE_ADDRESS", default="30/5 minute"))
+LOGIN_RATE_NAME = read_rate_limit("LOGIN_RATE_NAME", env.str("LOGIN_RATE_NAME", default="10/minute"))
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
