@@ -5,14 +5,15 @@ of its body is here, within a time and a size. A stranger who sends slowly holds
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from tempfile import SpooledTemporaryFile
-from typing import Final, Self
+from tempfile import TemporaryFile
+from typing import IO, Final, Self
+
+from django.conf import settings
 
 from api.errors import ApiError, too_large
 from api.hot_path import Application, Headers, Message, Receive, Send
 from edge.refusals import send_refusal
-from edge.terms import Doorkeeper, terms_of_strangers
+from edge.terms import Doorkeeper
 from edge.unpacking import CHUNK_BYTES, unpacker
 
 SMALL_BYTES_MAX: Final = 65_536
@@ -21,7 +22,9 @@ SMALL_BYTES_MAX: Final = 65_536
 STRANGERS_MAX: Final = 50
 """How many strangers may send more than a small body at the same time; each takes up to 1 MB of the disk."""
 
-TAKEN_OFF: Final = (b"content-length", b"content-encoding", b"transfer-encoding")
+CODED: Final = frozenset((b"content-encoding", b"transfer-encoding"))
+DESCRIBING: Final = CODED | {b"content-length"}
+"""The headers that say how a body comes, and so not how it is given."""
 
 
 def with_whole_bodies(application: Application, doorkeeper: Doorkeeper) -> Application:
@@ -62,73 +65,96 @@ class Crowd:
 
 
 class Reception:
-    """One body: received from the sender, then given to the application."""
+    """One body: received from the sender, then given to the application.
+
+    Nearly every body is one small part, so this does little more for one than to keep it.
+    """
 
     def __init__(self, path: str, headers: Headers, receive: Receive, crowd: Crowd) -> None:
         self._path, self._headers, self._receive, self._crowd = path, headers, receive, crowd
-        self._file = SpooledTemporaryFile(max_size=SMALL_BYTES_MAX)  # noqa: SIM115 -- __exit__ closes it
-        self._terms = terms_of_strangers()
-        self._is_looked_at, self._is_in_crowd = False, False
+        self._started_s, self._seconds_max = asyncio.get_running_loop().time(), float(settings.BODY_S_MAX)
+        # A larger body is looked at: first for who sends it, then to be refused.
+        self._bytes_unwatched = SMALL_BYTES_MAX
+        self._is_sender_known, self._is_in_crowd = False, False
         self._bytes_come, self._bytes_kept, self._bytes_given = 0, 0, 0
+        self._small = b""
+        self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        if self._file:
+            self._file.close()
         self._crowd.strangers -= self._is_in_crowd
 
     async def receive_whole(self, doorkeeper: Doorkeeper) -> None:
         """Receive all of it. Raises ApiError, or ConnectionResetError where the sender went away."""
-        started_s = asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout_at(started_s + self._terms.seconds_max) as timer:
-                async for size in self._sizes():
-                    if size > SMALL_BYTES_MAX and not self._is_looked_at:
-                        await self._look_at_sender(doorkeeper)
-                        timer.reschedule(started_s + self._terms.seconds_max)
-                    if size > self._terms.bytes_max:
-                        raise too_large(self._terms.bytes_max)
-        except TimeoutError as error:
-            message = f"The body came too slowly: all of it must arrive within {self._terms.seconds_max:g} seconds."
-            raise ApiError(408, message) from error
-        self._file.seek(0)
-
-    async def _sizes(self) -> AsyncIterator[int]:
-        """Keep what comes; say before and after each part how large the body is at least."""
-        unpack = unpacker(self._headers.get(b"content-encoding", b""))
+        unpack = unpacker(self._headers.get(b"content-encoding"))
         announced = self._headers.get(b"content-length", b"")
-        yield int(announced) if announced.isdigit() else 0
-        has_more = True
-        while has_more:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                raise ConnectionResetError
-            part, has_more = message.get("body", b""), message.get("more_body", False)
-            self._bytes_come += len(part)
-            for plain in unpack(part, not has_more):
-                self._file.write(plain)
-                self._bytes_kept += len(plain)
-                yield max(self._bytes_come, self._bytes_kept)
+        try:
+            async with asyncio.timeout_at(self._started_s + self._seconds_max) as timer:
+                if announced.isdigit() and int(announced) > SMALL_BYTES_MAX:
+                    await self._watch(int(announced), doorkeeper, timer)
+                has_more = True
+                while has_more:
+                    message = await self._receive()
+                    if message["type"] != "http.request":
+                        raise ConnectionResetError
+                    part, has_more = message.get("body", b""), message.get("more_body", False)
+                    self._bytes_come += len(part)
+                    for plain in unpack(part, not has_more) if unpack else (part,):
+                        self._keep(plain)
+                        if (size := max(self._bytes_come, self._bytes_kept)) > self._bytes_unwatched:
+                            await self._watch(size, doorkeeper, timer)
+        except TimeoutError as error:
+            most = f"{self._seconds_max:g} seconds"
+            raise ApiError(408, f"The body came too slowly: all of it must arrive within {most}.") from error
 
-    async def _look_at_sender(self, doorkeeper: Doorkeeper) -> None:
-        self._is_looked_at = True
-        self._terms = await doorkeeper.terms(self._path, self._headers)
-        if self._terms.is_stranger:
-            if self._crowd.strangers >= STRANGERS_MAX:
-                raise ApiError(503, "Too many large bodies are received already; try again soon.", retry_after_s=1)
-            self._crowd.strangers += 1
-            self._is_in_crowd = True
+    def _keep(self, plain: bytes) -> None:
+        self._bytes_kept += len(plain)
+        if self._file is None and self._bytes_kept > SMALL_BYTES_MAX:
+            self._file = TemporaryFile()  # noqa: SIM115 -- __exit__ closes it
+            plain, self._small = self._small + plain, b""
+        if self._file is None:
+            self._small += plain
+        else:
+            self._file.write(plain)
+
+    async def _watch(self, size: int, doorkeeper: Doorkeeper, timer: asyncio.Timeout) -> None:
+        """Find out once who sends more than a small body. Raises ApiError where that is more than they may."""
+        if not self._is_sender_known:
+            self._is_sender_known = True
+            terms = await doorkeeper.terms(self._path, self._headers)
+            self._bytes_unwatched, self._seconds_max = terms.bytes_max, terms.seconds_max
+            timer.reschedule(self._started_s + self._seconds_max)
+            if terms.is_stranger:
+                self._join_crowd()
+        if size > self._bytes_unwatched:
+            raise too_large(self._bytes_unwatched)
+
+    def _join_crowd(self) -> None:
+        if self._crowd.strangers >= STRANGERS_MAX:
+            raise ApiError(503, "Too many large bodies are received already; try again soon.", retry_after_s=1)
+        self._crowd.strangers += 1
+        self._is_in_crowd = True
 
     def scope_of(self, scope: Message) -> Message:
-        """Return the request's scope with headers that describe the body as it is given."""
-        headers = [line for line in scope["headers"] if line[0] not in TAKEN_OFF]
+        """Return the request's scope, with headers that describe the body as it is given."""
+        if CODED.isdisjoint(self._headers):
+            return scope
+        headers = [line for line in scope["headers"] if line[0] not in DESCRIBING]
         return {**scope, "headers": [*headers, (b"content-length", b"%d" % self._bytes_kept)]}
 
     async def give(self) -> Message:
         """Give the next part of the body, as an ASGI server does."""
         if self._bytes_given == self._bytes_kept > 0:
             return await self._receive()
-        part = self._file.read(CHUNK_BYTES)
+        if self._file is None:
+            part = self._small
+        else:
+            if self._bytes_given == 0:
+                self._file.seek(0)
+            part = self._file.read(CHUNK_BYTES)
         self._bytes_given += len(part)
         return {"type": "http.request", "body": part, "more_body": self._bytes_given < self._bytes_kept}

@@ -14,14 +14,14 @@ CHUNK_BYTES: Final = 65_536
 GZIP_WBITS: Final = 31
 
 
-def unpacker(encoding: bytes) -> Unpack:
-    """Return what turns the parts of a body as they come, and whether each is the last, into plain parts.
+def unpacker(encoding: bytes | None) -> Unpack | None:
+    """Return what turns the parts of a body, and whether each is the last, into plain parts; None where they are plain.
 
     Raises ApiError where the `Content-Encoding` is none that is read here, and later where a part is damaged.
     """
-    name = encoding.strip().lower()
+    name = encoding.strip().lower() if encoding else b""
     if name in (b"", b"identity"):
-        return lambda part, _: iter((part,))
+        return None
     if name in (b"gzip", b"x-gzip"):
         return _Gunzip().unpack
     raise ApiError(415, "The Content-Encoding must be gzip, or absent.")
