@@ -18,6 +18,7 @@ import trophy
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook
@@ -40,7 +41,7 @@ from users.rules import UserChanges
 from webhooks import services
 from webhooks.courier import Courier
 from webhooks.delivery import IN_FLIGHT_MAX
-from webhooks.models import Delivery, DeliveryAttempt, Endpoint, MessageType, OutboxMessage
+from webhooks.models import CollapsedChange, Delivery, DeliveryAttempt, Endpoint, MessageType, OutboxMessage
 from webhooks.rules import RETRY_DELAYS_S, TRIES_MAX, retry_delay
 from webhooks.sending import TOTAL_S_MAX, Sender
 
@@ -67,9 +68,14 @@ class World:
         until(holds, look_s=0)
 
     def settle(self) -> None:
-        """Deliver until nothing is due and nothing is in flight."""
-        self.work(lambda: not self.sender.in_flight and not OutboxMessage.objects.filter(position=None).exists())
+        """Deliver until no window is to be closed, nothing is due and nothing is in flight."""
+        self.work(lambda: not self.sender.in_flight and not self._is_to_be_told())
         self.work(lambda: not self.sender.in_flight and not self._is_due())
+
+    def _is_to_be_told(self) -> bool:
+        now = timezone.now() + self.ahead
+        closed = CollapsedChange.objects.filter(Q(due__lte=now) | Q(endpoint__collapse_minutes=0))
+        return closed.exists() or OutboxMessage.objects.filter(position=None).exists()
 
     def _is_due(self) -> bool:
         now = timezone.now() + self.ahead
