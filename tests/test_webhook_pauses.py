@@ -12,6 +12,7 @@ from pytest_django.fixtures import Settings
 
 from tests.conftest import Api, Game
 from tests.receiver import Answer, Receiver, listening, status
+from tests.test_parallel import in_parallel
 from tests.test_webhooks import World, event, events, sequences, subscribe
 from tests.test_webhooks_admin import HOOK, NOON
 from webhooks import delivery, sequencing, services
@@ -209,6 +210,25 @@ def test_replays_and_test_messages_wait_for_the_end_of_the_pause_too(crm: Endpoi
     services.send_test(endpoint=crm)
     sequencing.sequence(NOON)
     assert claim({}, NOON + 29 * MINUTE) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_operators_who_retry_while_workers_claim_have_nothing_sent_twice(crm: Endpoint) -> None:
+    refused = [*claim({}, NOON), *claim({}, NOON), *claim({}, NOON)]
+    record([answer(each, 500, NOON) for each in refused], NOON)
+    of_crm = Delivery.objects.filter(endpoint=crm)
+
+    def work(number: int) -> list[int]:
+        if number % 2:
+            services.retry_now(deliveries=of_crm, now=NOON + MINUTE / 60)
+            return []
+        return [each.delivery for _ in range(3) for each in claim({}, NOON + MINUTE / 60)]
+
+    sent = [id_ for ids in in_parallel(8, work) for id_ in ids]
+    assert len(sent) == len(set(sent))
+    services.retry_now(deliveries=of_crm, now=NOON + MINUTE / 60)
+    sent += [each.delivery for _ in range(3) for each in claim({}, NOON + MINUTE / 60)]
+    assert sorted(sent) == sorted(each.delivery for each in refused)
 
 
 def test_monitoring_sees_no_backlog_that_is_overdue_in_a_pause(crm: Endpoint) -> None:

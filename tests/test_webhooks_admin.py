@@ -79,6 +79,11 @@ def deliver(
     return done
 
 
+def claimed_in_order(now: datetime) -> list[delivery.Claimed]:
+    """Claim everything that is due, the oldest first."""
+    return sorted(delivery.claim({}, now), key=lambda claimed: claimed.delivery)
+
+
 def give_up(at: datetime | None = None) -> None:
     """Have everything that is due refused for good."""
     deliver(410, at=at)
@@ -177,7 +182,7 @@ def test_a_test_event_is_sent_and_found_in_the_log(operator: Client, endpoint: E
     assert link
     assert deliver() == 1
     log = text_of(operator.get(link[1].replace("&amp;", "&")))
-    assert re.search(r"CRM Test Delivered 1 200", log)
+    assert re.search(r"CRM Test Delivered 200", log)
     assert OutboxMessage.objects.get().endpoint == endpoint
 
 
@@ -320,7 +325,12 @@ def test_who_may_only_look_changes_nothing_and_sees_no_secret(api: Api, game: Ga
     for action in ("send_test_one", "rotate_one", "finish_rotation_one", "enable_one", "disable_one", "archive_one"):
         url = f"{ENDPOINTS}{endpoint.id}/{action}/"
         assert victor.post(url, {"_form_submitted": "True"}).status_code == 403
-    assert victor.post(f"{LOG}{sent.id}/replay_one/", {"_form_submitted": "True"}).status_code == 403
+    for url in (
+        f"{LOG}{sent.id}/replay_one/",
+        f"{LOG}{sent.id}/retry_one/",
+        f"{ENDPOINTS}{endpoint.id}/retry_now_one/",
+    ):
+        assert victor.post(url, {"_form_submitted": "True"}).status_code == 403
     assert (Endpoint.objects.values().get(), Delivery.objects.count()) == before
     EndpointHealth.objects.update_or_create(endpoint=endpoint, defaults={"failing_since": NOON})
     assert "Webhooks in trouble" in text_of(victor.get("/admin/"))
@@ -350,9 +360,10 @@ def test_the_log_is_found_by_endpoint_type_user_status_and_message(
         f"endpoint__id__exact={other.id}": 2,
         "type__exact=streak.started": 4,
         f"type__exact=streak.started&endpoint__id__exact={endpoint.id}": 2,
-        "status__exact=delivered": 6,
-        "status__exact=ready": 1,
-        "status__exact=ready&type__exact=streak.started": 0,
+        "state=delivered": 6,
+        "state=failing": 1,
+        "state=failing&type__exact=streak.started": 0,
+        "state=new": 0,
         "q=alice": 4,
         "q=alic": 0,
         "q=alice&type__exact=points.changed": 2,
@@ -454,6 +465,125 @@ def test_many_are_replayed_in_the_order_of_each_user_once_each(
     assert "2 messages are delivered once more." in text_of(page)
     replayed = Delivery.objects.exclude(id__in=every).order_by("id")
     assert [(each.status, each.message.sequence) for each in replayed] == [("ready", 1), ("waiting", 2)]
+
+
+def test_the_log_says_what_becomes_of_each_message_and_when(
+    operator: Client, api: Api, game: Game, endpoint: Endpoint
+) -> None:
+    game.trigger(points=10)
+    for user in ("alice", "bob", "charlie"):
+        api.event(user)
+    sequencing.sequence(NOON)
+    alice, bob, _ = claimed_in_order(NOON)
+    delivery.record([delivery.Result(alice, NOON, 12, 500), delivery.Result(bob, NOON, 12, 200)], NOON)
+
+    def words(user: str, type_: str = "streak.started") -> str:
+        page = operator.get(f"{LOG}{Delivery.objects.get(user__external_id=user, type=type_).id}/change/")
+        return text_of(page)
+
+    with time_machine.travel(NOON + timedelta(seconds=2), tick=False):
+        log = text_of(operator.get(LOG))
+        failing = "tried once, next 12:00 UTC"
+        assert f"Failing {failing}" in log
+        assert f"Failing {failing}" in words("alice")
+        waits = f"Waiting for an earlier message of this user, which is failing, {failing}"
+        assert waits in log
+        assert waits in words("alice", "points.changed")
+        assert "Delivered" in words("bob")
+        assert "Due now" in words("bob", "points.changed")
+        assert "Being sent" in words("charlie")
+        assert "for an earlier message of this user, which is being sent" in words("charlie", "points.changed")
+        assert "Ready" not in log
+
+    deliver(500, at=NOON + timedelta(minutes=1))
+    deliver(500, at=NOON + timedelta(minutes=3))
+    with time_machine.travel(NOON + timedelta(minutes=3), tick=False):
+        assert re.search(r"Failing tried 3 times, next 12:0[89] UTC", words("alice"))
+        trouble = text_of(operator.get(f"{ENDPOINTS}{endpoint.id}/change/"))
+        assert re.search(r"messages are tried again, next 12:0\d UTC, and others wait", trouble)
+    give_up(at=NOON + timedelta(days=1))
+    with time_machine.travel(NOON + timedelta(days=1), tick=False):
+        assert "Given up tried 4 times" in words("alice")
+        deliver(503, at=NOON + timedelta(days=1), pause=timedelta(hours=13))
+        assert "Failing tried once, next 2026-03-12 01:00 UTC" in words("alice", "points.changed")
+        Endpoint.objects.update(status="disabled")
+        assert "On hold its endpoint is disabled" in words("alice", "points.changed")
+
+
+def test_the_filters_of_the_log_list_what_it_says(operator: Client, api: Api, game: Game, endpoint: Endpoint) -> None:
+    game.trigger(points=10)
+    for user in ("alice", "bob"):
+        api.event(user)
+    sequencing.sequence(NOON)
+    alice, bob = claimed_in_order(NOON)
+    delivery.record([delivery.Result(alice, NOON, 12, 500), delivery.Result(bob, NOON, 12, 410)], NOON)
+    counts = {"on_hold": 3, "given_up": 1, "failing": 0, "waiting": 0, "new": 0, "delivered": 0}
+    assert {kind: rows_of(operator.get(f"{LOG}?state={kind}")) for kind in counts} == counts
+    Endpoint.objects.update(status="active")
+    counts = {"on_hold": 0, "given_up": 1, "failing": 1, "waiting": 1, "new": 1, "delivered": 0}
+    assert {kind: rows_of(operator.get(f"{LOG}?state={kind}")) for kind in counts} == counts
+    assert rows_of(operator.get(f"{LOG}?state=%00")) == 4
+
+
+@time_machine.travel(NOON, tick=False)
+def test_a_failing_message_is_retried_now(operator: Client, api: Api, game: Game, endpoint: Endpoint) -> None:
+    game.trigger(points=10)
+    api.event("alice")
+    deliver(500)
+    failing, waiting = Delivery.objects.order_by("id")
+    assert delivery.claim({}, timezone.now()) == []
+    assert "Retry now" in text_of(operator.get(f"{LOG}{failing.id}/change/"))
+    assert "Retry now" not in text_of(operator.get(f"{LOG}{waiting.id}/change/"))
+    assert "goes out after the user's message before it" in text_of(act(operator, "retry_one", waiting))
+
+    assert "1 message is tried now." in text_of(act(operator, "retry_one", failing))
+    (claimed,) = delivery.claim({}, timezone.now())
+    assert (claimed.delivery, claimed.number) == (failing.id, 2)
+    # It is on its way: a second click must not have it sent twice.
+    assert "Nothing to retry" in text_of(act(operator, "retry_one", failing))
+    assert delivery.claim({}, timezone.now()) == []
+
+
+@time_machine.travel(NOON, tick=False)
+def test_chosen_messages_and_all_of_an_endpoint_are_retried_now(
+    operator: Client, api: Api, game: Game, endpoint: Endpoint
+) -> None:
+    for user in ("alice", "bob", "charlie"):
+        api.event(user)
+    deliver(500)
+    *chosen, _ = Delivery.objects.order_by("id").values_list("id", flat=True)
+    form = {"action": "retry_selected", "_selected_action": [str(id_) for id_ in chosen]}
+    assert "2 messages are tried now." in text_of(operator.post(LOG, form, follow=True))
+    assert [each.delivery for each in claimed_in_order(timezone.now())] == chosen
+    assert "1 message is tried now." in text_of(act(operator, "retry_now_one", endpoint))
+    assert len(delivery.claim({}, timezone.now())) == 1
+    assert "Nothing to retry" in text_of(act(operator, "retry_now_one", endpoint))
+
+    Endpoint.objects.update(status="disabled")
+    assert "Retry now" not in text_of(operator.get(f"{ENDPOINTS}{endpoint.id}/change/"))
+    assert "«CRM» is sent nothing" in text_of(act(operator, "retry_now_one", endpoint))
+
+
+@time_machine.travel(NOON, tick=False)
+def test_retrying_now_ends_the_pause_that_an_endpoint_asked_for(
+    operator: Client, api: Api, game: Game, endpoint: Endpoint
+) -> None:
+    for user in ("alice", "bob", "charlie"):
+        api.event(user)
+    sequencing.sequence(timezone.now())
+    first, second, third = claimed_in_order(NOON)
+    refused = delivery.Result(first, timezone.now(), 12, 429, pause=timedelta(hours=1))
+    delivery.record(
+        [refused, *(delivery.Result(each, timezone.now(), 12, 200) for each in (second, third))], timezone.now()
+    )
+    services.send_test(endpoint=endpoint)
+    sequencing.sequence(timezone.now())
+    paused = Delivery.objects.order_by("-id")[0]
+    assert "Paused its endpoint asked for that, next" in text_of(operator.get(f"{LOG}{paused.id}/change/"))
+
+    assert "1 message is tried now." in text_of(act(operator, "retry_one", paused))
+    assert "asked for a pause" not in text_of(operator.get("/admin/"))
+    assert [each.delivery for each in delivery.claim({}, timezone.now())] == [paused.id]
 
 
 def test_all_that_was_given_up_since_then_is_replayed(

@@ -30,7 +30,7 @@ from core.admin import (
 from core.form_fields import MomentField
 from core.once_admin import SHOWN_BEFORE
 from webhooks import services
-from webhooks.admin_log import MAY_REPLAY, DeliveryAdmin, say_replayed
+from webhooks.admin_log import MAY_REPLAY, DeliveryAdmin, say_replayed, say_retried
 from webhooks.models import TEST_TYPE, Delivery, Endpoint, EndpointStatus, MessageType
 from webhooks.watch import WAITING_SHOWN_MAX, failing_since, paused_until, trouble_of, waiting_counts
 
@@ -98,6 +98,12 @@ DISABLE = dialog(
     "Nothing is sent to it any more. What waits goes on waiting; what happens meanwhile is not kept for it.",
     "Disable",
 )
+RETRY_NOW = dialog(
+    "Retry now what failed?",
+    "Each message that waits for its next try goes out at once, each user's in order. A pause that the endpoint asked "
+    "for ends; the messages go slowly at first.",
+    "Retry now",
+)
 REPLAY_FAILED = dialog(
     "Replay all that failed?",
     "Each message that was given up since then, and did not arrive later, is delivered once more under the same id.",
@@ -121,6 +127,7 @@ class EndpointAdmin(ConfigurationAdmin):
     actions = ("enable_selected", "disable_selected", "archive_selected", "restore_selected")
     actions_row = (
         "send_test_one",
+        "retry_now_one",
         "replay_failed_one",
         "rotate_one",
         "finish_rotation_one",
@@ -130,6 +137,7 @@ class EndpointAdmin(ConfigurationAdmin):
     )
     actions_detail = (
         "send_test_one",
+        "retry_now_one",
         "replay_failed_one",
         {"title": "Secret", "icon": "key", "items": ["rotate_one", "finish_rotation_one"]},
         "enable_one",
@@ -198,6 +206,8 @@ class EndpointAdmin(ConfigurationAdmin):
         is_archived = row.status == EndpointStatus.ARCHIVED
         offered = {
             "send_test_one": is_active and is_sent,
+            "retry_now_one": is_sent
+            and (failing_since(row) is not None or paused_until(row, timezone.now()) is not None),
             "replay_failed_one": is_sent and not is_archived,
             "rotate_one": is_sent and not is_archived,
             "finish_rotation_one": bool(row.old_secret),
@@ -283,6 +293,21 @@ class EndpointAdmin(ConfigurationAdmin):
             messages.success(request, f"Only the new secret of «{endpoint}» signs from now on.")
 
         return self._with(request, object_id, finish)
+
+    @action(description="Retry now", icon="fast_forward", permissions=["replay"], dialog=RETRY_NOW)
+    def retry_now_one(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
+        """Have what waits for its next try sent at once."""
+
+        def retry(endpoint: Endpoint) -> None:
+            now = timezone.now()
+            none = (
+                "The pause is over; nothing waits."
+                if paused_until(endpoint, now)
+                else "Nothing to retry: no message waits for it."
+            )
+            say_retried(request, services.retry_endpoint(endpoint=endpoint, now=now), none)
+
+        return self._with(request, object_id, retry)
 
     @action(description="Replay all failed", icon="replay", permissions=["replay"], dialog=REPLAY_FAILED)
     def replay_failed_one(self, request: HttpRequest, form: SinceForm, object_id: str) -> HttpResponse:

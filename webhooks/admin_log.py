@@ -1,34 +1,79 @@
 """The log of webhooks in the admin: what was sent where, what came of it, and once more."""
 
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from django.contrib import admin, messages
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timezone import localtime
 from django.utils.translation import ngettext
-from unfold.decorators import display
+from unfold.views import ChangeList
 
 from core.admin import GuardedAdmin, dialog, row_action
 from core.admin_base import InfinitePaginator
 from core.json import encode_text
 from users.models import EndUser
 from webhooks.delivery import body_of
-from webhooks.models import OUTBOX_TYPES, SETTLED, Delivery, DeliveryAttempt, DeliveryStatus, OutboxMessage
-from webhooks.services import replay
+from webhooks.models import OUTBOX_TYPES, SETTLED, Delivery, DeliveryAttempt, OutboxMessage
+from webhooks.services import replay, retry_now
+from webhooks.states import LISTED, Kind, ahead_of, state_of, with_tries
 
-COLOURS: Final = {"Waiting": "info", "Ready": "info", "Delivered": "success", "Failed": "danger"}
+COLOURS: Final = {
+    Kind.DUE: "info",
+    Kind.SENDING: "info",
+    Kind.PAUSED: "warning",
+    Kind.FAILING: "danger",
+    Kind.WAITING: "info",
+    Kind.ON_HOLD: "warning",
+    Kind.DELIVERED: "success",
+    Kind.GIVEN_UP: "danger",
+}
 ANSWER_SHOWN_MAX: Final = 1_000
 """How many characters of an answer's body a page shows."""
 MAY_REPLAY: Final = "webhooks.replay_delivery"
+NOT_RETRIED: Final = (
+    "Nothing to retry: only what failed or is paused can be, if its endpoint is active. What waits goes out after the "
+    "user's message before it."
+)
 NOT_REPLAYED: Final = "Nothing to replay: they are on their way still, or their endpoint is archived."
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Lists the deliveries of which the log says the same."""
+
+    title = "status"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer them in words."""
+        return [(kind, text) for kind, (text, _) in LISTED.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        """Return those that were asked for."""
+        _, condition = LISTED.get(self.value() or "", ("", Q()))
+        return queryset.filter(condition)
+
+
+class DeliveryList(ChangeList):
+    """A page of the log, which knows what each message waits for."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Look up for all of the page at once what the messages that wait wait for."""
+        super().get_results(request)
+        deliveries: list[Delivery] = list(self.result_list)  # type: ignore[has-type] # Django's own
+        ahead = ahead_of(deliveries)
+        for delivery in deliveries:
+            delivery.ahead = ahead.get(delivery.id)
+        self.result_list = deliveries
 
 
 class DeliveryAdmin(GuardedAdmin):
@@ -40,12 +85,10 @@ class DeliveryAdmin(GuardedAdmin):
         "endpoint",
         "shown_type",
         "shown_user",
-        "shown_status",
-        "attempts",
+        "shown_state",
         "shown_answer",
-        "shown_next",
     )
-    list_filter = ("endpoint", "type", "status")
+    list_filter = ("endpoint", "type", StateFilter)
     search_fields = ("message__id",)
     search_help_text = "Search by a user's whole ID or a message's id"
     list_select_related = ("endpoint", "message", "user")
@@ -63,23 +106,24 @@ class DeliveryAdmin(GuardedAdmin):
         "shown_type",
         "shown_id",
         "shown_user",
-        "shown_status",
-        "attempts",
+        "shown_state",
         "shown_created",
         "shown_settled",
-        "shown_next",
     )
     readonly_fields = fields
     change_form_after_template = "webhooks/delivery.html"
-    actions = ("replay_selected",)
-    actions_row = ("replay_one",)
+    actions = ("retry_selected", "replay_selected")
+    actions_row = ("retry_one", "replay_one")
     actions_detail = actions_row
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         """Bring along what the list shows, without payloads and answers, which are long."""
-        tries = DeliveryAttempt.objects.defer("answer").order_by("id")
         queryset: QuerySet[Delivery] = super().get_queryset(request).select_related(*self.list_select_related)
-        return queryset.defer("message__payload").prefetch_related(Prefetch("tries", tries))
+        return with_tries(queryset.defer("message__payload"))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that knows what messages wait for."""
+        return DeliveryList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
@@ -117,10 +161,14 @@ class DeliveryAdmin(GuardedAdmin):
         """Link to the user."""
         return _link("admin:users_enduser_change", delivery.user_id, delivery.user.external_id) if delivery.user else ""
 
-    @display(description="Status", label=COLOURS)
-    def shown_status(self, delivery: Delivery) -> str:
-        """Show the status as a coloured label."""
-        return DeliveryStatus(delivery.status).label
+    @admin.display(description="Status")
+    def shown_state(self, delivery: Delivery) -> str:
+        """Show what becomes of it as a coloured label, with details beside."""
+        now = timezone.now()
+        state = state_of(delivery, now)
+        label = render_to_string("unfold/helpers/label.html", {"type": COLOURS[state.kind], "text": state.kind.label})
+        details = _what_it_waits_for(delivery, now) if state.kind == Kind.WAITING else state.details
+        return format_html("{} <span>{}</span>", label, details)
 
     @admin.display(description="Last answer")
     def shown_answer(self, delivery: Delivery) -> str:
@@ -128,17 +176,30 @@ class DeliveryAdmin(GuardedAdmin):
         tries = list(delivery.tries.all())
         return str(tries[-1].status_code or tries[-1].error) if tries else ""
 
-    @admin.display(description="Next try (UTC)")
-    def shown_next(self, delivery: Delivery) -> str:
-        """Show when it is tried next, or what it waits for."""
-        if delivery.status == DeliveryStatus.WAITING:
-            return "after the user's message before it"
-        return _moment(delivery.next_attempt_at)
-
     @admin.display(description="Settled (UTC)")
     def shown_settled(self, delivery: Delivery) -> str:
         """Show when it arrived or was given up."""
         return _moment(delivery.settled)
+
+    @admin.action(description="Retry now", permissions=["replay"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        """Have messages tried at once that wait for their next try."""
+        chosen = Delivery.objects.filter(id__in=list(queryset.values_list("id", flat=True)))
+        say_retried(request, retry_now(deliveries=chosen, now=timezone.now()), NOT_RETRIED)
+
+    @row_action(
+        "Retry now",
+        "fast_forward",
+        dialog(
+            "Retry this message now?",
+            "It goes out at once. If its endpoint asked for a pause, the pause ends for all of its messages.",
+            "Retry now",
+        ),
+        permission="replay",
+    )
+    def retry_one(self, request: HttpRequest, deliveries: QuerySet[Delivery]) -> None:
+        """Have one message tried at once."""
+        self.retry_selected(request, deliveries)
 
     @admin.action(description="Replay", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
@@ -157,6 +218,8 @@ class DeliveryAdmin(GuardedAdmin):
 
     def is_offered(self, action_name: str, delivery: Delivery) -> bool:
         """Tell whether an action on one row fits it."""
+        if action_name.endswith("retry_one"):
+            return state_of(delivery, timezone.now()).kind in {Kind.FAILING, Kind.PAUSED}
         return delivery.status in SETTLED
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
@@ -211,6 +274,15 @@ def attempt_table(delivery: Delivery) -> dict[str, Any]:
     return {"headers": ["Try", "When (UTC)", "Took", "Status", "Answer"], "rows": rows}
 
 
+def say_retried(request: HttpRequest, count: int, none: str) -> None:
+    """Tell the operator how many messages are tried at once, or that there were `none`."""
+    if count:
+        text = ngettext("%s message is tried now.", "%s messages are tried now.", count)
+        messages.success(request, text % f"{count:,}")
+    else:
+        messages.warning(request, none)
+
+
 def say_replayed(request: HttpRequest, count: int, none: str) -> None:
     """Tell the operator how many messages are delivered once more, or that there were `none`."""
     if count:
@@ -218,6 +290,14 @@ def say_replayed(request: HttpRequest, count: int, none: str) -> None:
         messages.success(request, text % f"{count:,}")
     else:
         messages.warning(request, none)
+
+
+def _what_it_waits_for(delivery: Delivery, now: datetime) -> str:
+    ahead = delivery.ahead or ahead_of([delivery]).get(delivery.id)
+    if ahead is None:  # it was settled a moment ago
+        return "for an earlier message of this user"
+    link = _link("admin:webhooks_delivery_change", ahead.id, "an earlier message")
+    return format_html("for {} of this user, which is {}", link, state_of(ahead, now).words)
 
 
 def _message_number(text: str) -> int | None:

@@ -193,6 +193,9 @@ class Delivery(models.Model):
     created = models.DateTimeField()
     settled = models.DateTimeField(null=True, help_text="When it was delivered, or given up.")
 
+    ahead: "Delivery | None" = None
+    """The message that it waits for, where somebody who shows many has looked it up."""
+
     class Meta:
         verbose_name_plural = "deliveries"
         permissions = (("replay_delivery", "Can have messages delivered once more"),)

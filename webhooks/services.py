@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from core.history import note
@@ -28,8 +29,10 @@ from webhooks.models import (
 )
 from webhooks.secrets import conceal, is_readable, new_secret
 from webhooks.sequencing import LANES_LOCK, Due, add_deliveries
+from webhooks.watch import AT_REST
 
 REPLAYED_AT_ONCE: Final = 1_000
+RETRIED_AT_ONCE: Final = 1_000
 PRUNED_AT_ONCE: Final = 5_000
 
 # Both walk from the oldest row on, by ids that are in the order of time, and stop at the first that is not old: nothing
@@ -175,6 +178,49 @@ def _replay_chunk(chunk: Sequence[Due], now: datetime) -> int:
         due = [each for each in chunk if (each.endpoint_id, each.message) not in on_their_way]
         add_deliveries(cursor, due, now)
     return len(due)
+
+
+def retry_now(*, deliveries: QuerySet[Delivery], now: datetime) -> int:
+    """Have messages sent at once that wait for their next try, or for the end of a pause; return how many.
+
+    The pauses that their endpoints asked for end, since an operator knows better. What is being sent is left alone, so
+    that it is not sent twice, and what waits for an earlier message of its user.
+    """
+    later = Q(next_attempt_at__gt=now) | Q(endpoint__health__paused_until__gt=now)
+    active = Q(status=DeliveryStatus.READY, endpoint__status=EndpointStatus.ACTIVE)
+    waiting = deliveries.filter(later, active, AT_REST).order_by("id")
+    retried, last, endpoints = 0, 0, set()
+    while chunk := _retry_chunk(waiting.filter(id__gt=last), now):
+        retried, last = retried + len(chunk), chunk[-1].id
+        endpoints |= {each.endpoint_id for each in chunk}
+    _end_pauses(endpoints, now)
+    return retried
+
+
+@transaction.atomic
+def _retry_chunk(waiting: QuerySet[Delivery], now: datetime) -> list[Delivery]:
+    """Make the first of them due. Who claims one at this moment is faster: it is passed over."""
+    locked = waiting.select_for_update(of=("self",), skip_locked=True, no_key=True)
+    chunk = list(locked.only("id", "endpoint_id")[:RETRIED_AT_ONCE])
+    Delivery.objects.filter(id__in=[each.id for each in chunk]).update(next_attempt_at=now)
+    return chunk
+
+
+def retry_endpoint(*, endpoint: Endpoint, now: datetime) -> int:
+    """Have all that waits for its next try sent at once, and end a pause; return how many messages that are.
+
+    Raises ValidationError where nothing is sent to the endpoint.
+    """
+    if endpoint.status != EndpointStatus.ACTIVE or not endpoint.url:
+        raise ValidationError(f"«{endpoint}» is sent nothing: only an active endpoint with an address is.")
+    retried = retry_now(deliveries=Delivery.objects.filter(endpoint=endpoint), now=now)
+    _end_pauses({endpoint.id}, now)
+    return retried
+
+
+def _end_pauses(endpoints: set[UUID], now: datetime) -> None:
+    """Let messages go to these endpoints again, slowly at first, as after any pause."""
+    EndpointHealth.objects.filter(endpoint__in=endpoints, paused_until__gt=now).update(paused_until=now)
 
 
 def replay_failed(*, endpoint: Endpoint, since: datetime, now: datetime) -> int:

@@ -6,14 +6,27 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from webhooks.models import DISABLED_BY_OPERATOR, Endpoint, EndpointStatus
+from webhooks.models import (
+    DISABLED_BY_OPERATOR,
+    Delivery,
+    DeliveryAttempt,
+    DeliveryStatus,
+    Endpoint,
+    EndpointStatus,
+)
 
 WAITING_SHOWN_MAX: Final = 1_000
 """How far one endpoint's waiting messages are counted."""
 BACKLOG_SHOWN_MAX: Final = 100_000
 """How far all endpoints' are."""
+
+_tries: Final = DeliveryAttempt.objects.filter(delivery=OuterRef("pk"))
+TRIED: Final = Exists(_tries)
+"""That a delivery was tried; if it is ready, it did not arrive."""
+AT_REST: Final = Q(attempts=0) | Q(Exists(_tries.filter(number=OuterRef("attempts"))))
+"""That no worker is sending a ready delivery: what came of its last try is recorded."""
 
 _WAITING: Final = """
 SELECT e.id, waiting.count
@@ -98,7 +111,10 @@ def trouble_of(endpoint: Endpoint, now: datetime) -> str:
     since, until = failing_since(endpoint), paused_until(endpoint, now)
     sentences = []
     if since:
-        sentences.append(f"It has been failing since {since:%Y-%m-%d %H:%M} UTC: messages are tried again, and wait.")
+        next_at = _next_try(endpoint)
+        when = f", next {clock_time(max(next_at, until or next_at), now)}" if next_at and next_at > now else ""
+        since_when = f"{since:%Y-%m-%d %H:%M} UTC"
+        sentences.append(f"It has been failing since {since_when}: messages are tried again{when}, and others wait.")
     if until:
         sentences.append(
             f"It asked for a pause (Retry-After): nothing is sent to it before {until:%Y-%m-%d %H:%M} UTC."
@@ -109,3 +125,14 @@ def trouble_of(endpoint: Endpoint, now: datetime) -> str:
         reason = f" {endpoint.disabled_reason}" if endpoint.disabled_reason else ""
         return f"It is disabled and gets nothing.{reason} What waited for it goes out once it is enabled."
     return ""
+
+
+def _next_try(endpoint: Endpoint) -> datetime | None:
+    """Return when the first of the messages that failed is tried again; None if none is to be."""
+    failing = Delivery.objects.filter(AT_REST, TRIED, endpoint=endpoint, status=DeliveryStatus.READY)
+    return failing.order_by("next_attempt_at", "id").values_list("next_attempt_at", flat=True).first()
+
+
+def clock_time(at: datetime, now: datetime) -> str:
+    """Return a moment as people say it: without the day if that is today's."""
+    return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M} UTC"
