@@ -50,6 +50,7 @@ _ERRORS_OF_THE_SERVER: Final = {
     413: "The body is too large.",
     503: "The database is away, or too many requests wait; `Retry-After` says in how many seconds to try again.",
 }
+_WITHOUT_VERSIONS: Final = ("/admin-api/v1/metrics/events", "/admin-api/v1/webhook-events")
 _FORGIVING: Final = {each.__name__ for each in (EventBody, BatchedEvent, CompletionBody, IdentifiedUser, UserFields)}
 """Bodies in which unknown fields are ignored, with a warning."""
 
@@ -191,12 +192,29 @@ def _complete_operation(operation: dict[str, Any]) -> None:
         operation["responses"][str(status)] = {"description": _ERRORS_OF_THE_SERVER[status], "content": error}
 
 
+def _add_versions(method: str, operation: dict[str, Any]) -> None:
+    """Say that answers have an ETag, and that changes can be made to depend on it."""
+    for status, answer in operation["responses"].items():
+        if status in ("200", "201"):
+            answer["headers"] = {"ETag": {"description": "The version of what is shown.", "schema": {"type": "string"}}}
+    if method == "get":
+        return
+    description = "The ETag of an answer: if what the call names was changed since, nothing is done."
+    header = {"name": "If-Match", "in": "header", "description": description, "schema": {"type": "string"}}
+    operation.setdefault("parameters", []).append(header)
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    operation["responses"]["412"] = {"description": "It was changed since: by whom, when and how.", "content": error}
+
+
 def complete_schema(result: dict[str, Any], generator: SchemaGenerator, **_: Any) -> dict[str, Any]:
     """Add the event and the components to the reference. drf-spectacular calls this last."""
     result["paths"]["/v1/metrics/{key}/event"] = {"post": _event_operation()}
     result["paths"][BATCH_PATH] = {"post": _batch_operation()}
-    for operation in (each for path in result["paths"].values() for each in path.values()):
-        _complete_operation(operation)
+    for path, methods in result["paths"].items():
+        for method, operation in methods.items():
+            _complete_operation(operation)
+            if path.startswith("/admin-api/") and path not in _WITHOUT_VERSIONS:
+                _add_versions(method, operation)
     result["components"].setdefault("schemas", {}).update(_COMPONENTS)
     result["paths"] = dict(sorted(result["paths"].items()))
     return result

@@ -50,7 +50,9 @@ def _edit(request: Request, system_id: str, answer: Callable[[], Response]) -> R
         transaction.set_rollback(is_trial)
     body: dict[str, Any] = response.data
     body["changes"] = LevelChangesJson(users=changes.users, usersWithoutAwards=changes.without_awards)
-    return Response(body, status=200 if is_trial else response.status_code)
+    if is_trial:
+        return Response(body)
+    return Response(body, status=response.status_code, headers={"ETag": response.headers["ETag"]})
 
 
 class LevelsView(APIView):

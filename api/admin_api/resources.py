@@ -1,7 +1,7 @@
 """What the Admin API's resources share: lists, single rows, up to 100 items a call with an issue for each bad one."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from msgspec import UNSET, Raw, Struct
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.admin_api.preconditions import Precondition, etag, newest_version
 from api.admin_api.turns import in_turns, take_turns
 from api.bodies import read_body, read_part
 from api.errors import ApiError, invalid, not_found
@@ -25,6 +26,7 @@ from api.parameters import check_parameters, texts, whole_number
 from core.fields import Fields
 from core.models import Configuration, ConfigurationStatus
 from core.services import archive, messages_by_field
+from core.versions import with_versions
 
 ITEMS_MAX: Final = 100
 LIST_DEFAULT: Final = 10
@@ -109,16 +111,18 @@ class Resource(Generic[Row]):
         check_parameters(request, "limit", "skip")
         limit = whole_number(request, "limit", least=1, most=ITEMS_MAX, default=LIST_DEFAULT)
         skip = whole_number(request, "skip", least=0, default=0)
+        version = newest_version(self.rows)  # before the rows, so that a change between the two is noticed
         rows = self.live().order_by("created", "id")[skip : skip + limit]
-        return Response([self.render(row) for row in rows.prefetch_related(*self.parts)])
+        return Response([self.render(row) for row in rows.prefetch_related(*self.parts)], headers=etag(version))
 
     def get(self, id_: str) -> Response:
         """Answer with one row."""
-        return Response(self.render(self.find(id_)))
+        row = self.find(id_)
+        return Response(self.render(row), headers=etag(row.version))  # type: ignore[attr-defined] # as `find` reads it
 
     def find(self, id_: str) -> Row:
-        """Return one row. Raises ApiError."""
-        row = self.live().filter(id=parse_id(id_)).first()
+        """Return one row with its version. Raises ApiError."""
+        row: Row | None = with_versions(self.live()).filter(id=parse_id(id_)).first()
         if row is None:
             raise not_found(self.what, id_)
         return row
@@ -126,6 +130,7 @@ class Resource(Generic[Row]):
     def create(self, request: Request, type_: type[Any], create: Callable[[Any], Any]) -> Response:
         """Make what `create` returns the wire's shape of, for each item that is a valid `type_`."""
         check_parameters(request, *self.options)
+        Precondition(request).check(self.rows, among=self.rows)
         created, issues = [], []
         for index, raw in enumerate(_items(request)):
             try:
@@ -133,7 +138,7 @@ class Resource(Generic[Row]):
                 created.append(attempt(partial(create, item), self.wire_names))
             except ApiError as error:
                 issues.append(IssueJson(index=index, severity="error", message=error.message))
-        return Response({"created": created, "issues": issues}, status=201 if created else 200)
+        return self._answer({"created": created, "issues": issues}, status=201 if created else 200)
 
     def update(self, request: Request, type_: type[Any], update: Callable[[Row, Any], Row]) -> Response:
         """Change the row of each item that is a valid `type_`, under the row's lock.
@@ -142,10 +147,11 @@ class Resource(Generic[Row]):
         """
         check_parameters(request, *self.options)
         raws = _items(request)
-        changes = _Changes(self, raws, type_, update)
+        changes = _Changes(self, raws, type_, update, Precondition(request))
+        changes.check()
         take_turns(changes.turns(), changes.take)
         issues = [_update_issue(raws[index], index, message) for index, message in sorted(changes.refused.items())]
-        return Response({"updated": [json for _, json in sorted(changes.done.items())], "issues": issues})
+        return self._answer({"updated": [json for _, json in sorted(changes.done.items())], "issues": issues})
 
     def delete(self, request: Request) -> Response:
         """Archive the rows whose ids the address names, one after the other, but for those that are in use."""
@@ -153,6 +159,7 @@ class Resource(Generic[Row]):
 
         def put_away(id_: str) -> DeletedJson:
             (row,) = self.lock(id_)
+            precondition.check_locked([row])
             archive(row=row)
             return {"id": str(row.id)}
 
@@ -166,10 +173,19 @@ class Resource(Generic[Row]):
                 refused[id_] = error.message
             return id_ in deleted
 
-        ids = texts(request, "ids", most=ITEMS_MAX)
+        ids, precondition = texts(request, "ids", most=ITEMS_MAX), Precondition(request)
+        precondition.check(self.named(ids), among=self.rows)
         take_turns(ids, take)
         issues = [IssueJson(id=id_, severity="error", message=refused[id_]) for id_ in ids if id_ not in deleted]
-        return Response({"deleted": [deleted[id_] for id_ in ids if id_ in deleted], "issues": issues})
+        return self._answer({"deleted": [deleted[id_] for id_ in ids if id_ in deleted], "issues": issues})
+
+    def named(self, ids: Iterable[str]) -> QuerySet[Row]:
+        """Return the rows with these ids, archived ones included."""
+        return self.rows.filter(id__in=[uuid for id_ in ids if (uuid := _uuid(id_))])
+
+    def _answer(self, body: object, status: int = 200) -> Response:
+        """Return the answer to a change, with the version of the list after it."""
+        return Response(body, status=status, headers=etag(newest_version(self.rows)))
 
     def lock(self, *ids: str) -> Sequence[Row]:
         """Return the rows in the order of `ids`, locked in that of their own ids. Raises ApiError."""
@@ -190,10 +206,16 @@ class _Changes(Generic[Row]):
     """The items of a PATCH on their way: what became of those that were tried, by their numbers."""
 
     def __init__(
-        self, resource: Resource[Row], raws: Sequence[Raw], type_: type[Any], update: Callable[[Row, Any], Row]
+        self,
+        resource: Resource[Row],
+        raws: Sequence[Raw],
+        type_: type[Any],
+        update: Callable[[Row, Any], Row],
+        precondition: Precondition,
     ) -> None:
         self._resource = resource
         self._update = update
+        self._precondition = precondition
         self._items: dict[int, Any] = {}
         self.done: dict[int, Any] = {}
         self.refused: dict[int, str] = {}
@@ -204,6 +226,11 @@ class _Changes(Generic[Row]):
                 self.refused[index] = error.message
         times = Counter(_uuid(item.id) for item in self._items.values())
         self._once = {index for index, item in self._items.items() if times[_uuid(item.id)] == 1}
+
+    def check(self) -> None:
+        """Raise ApiError where somebody has changed one of the rows."""
+        ids = [item.id for item in self._items.values()]
+        self._precondition.check(self._resource.named(ids), among=self._resource.rows)
 
     def turns(self) -> list[list[int]]:
         """Return the items that can be tried: one by one, but those together that exchange the values of a place."""
@@ -230,11 +257,13 @@ class _Changes(Generic[Row]):
         def change() -> list[Any]:
             nonlocal at
             rows = self._resource.lock(*(self._items[index].id for index in turn))
+            self._precondition.check_locked(rows)
             if len(turn) > 1 and self._resource.place:
                 self._resource.place.make_room(rows)
             changed = []
             for at, row in zip(turn, rows, strict=True):
                 changed.append(self._update(row, self._items[at]))
+            self._precondition.note_own(changed)
             return [self._resource.render(row) for row in changed]
 
         try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import partial
 from typing import Annotated, Any, ClassVar, Final
 
 from drf_spectacular.utils import extend_schema
@@ -12,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.admin_api.parts import Number, read_number
+from api.admin_api.preconditions import Precondition, etag, newest_version
 from api.admin_api.resources import ITEMS_MAX, attempt, given_fields, one_of
 from api.bodies import read_body
 from api.errors import invalid
@@ -65,7 +65,8 @@ class StreakSettingsView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return the settings; as long as nobody changed any, the defaults."""
-        return Response(_render(StreakSettings.objects.first() or StreakSettings()))
+        version = newest_version(StreakSettings.objects.all())
+        return Response(_render(StreakSettings.objects.first() or StreakSettings()), headers=etag(version))
 
     @extend_schema(
         operation_id="admin_streaks_settings_update",
@@ -77,7 +78,14 @@ class StreakSettingsView(APIView):
         """Change the settings: all that is given, or nothing. Another frequency starts every streak anew."""
         check_parameters(request)
         keywords = _keywords(read_body(request._request, StreakSettingsPatch))
-        return Response(_render(attempt(partial(update_settings, **keywords))))
+        everything, precondition = StreakSettings.objects.all(), Precondition(request)
+
+        def update() -> StreakSettings:
+            list(everything.select_for_update(no_key=True))
+            precondition.check(everything, among=everything)
+            return update_settings(**keywords)
+
+        return Response(_render(attempt(update)), headers=etag(newest_version(everything)))
 
 
 def _keywords(patch: StreakSettingsPatch) -> dict[str, Any]:
