@@ -89,8 +89,9 @@ class EventMark(models.Model):
 class LedgerMark(models.Model):
     """Up to which line a user's ledger is counted, and what those lines add up to.
 
-    `earned` and `spent` are the sums of what was awarded and of what was deducted, both positive; `early` is what was
-    awarded within 14 days of when the user was first known; `peak` the highest balance.
+    `earned` and `spent` are the sums of what triggers awarded and of what they deducted, both positive; `early` is what
+    they awarded within 14 days of when the user was first known. Adjustments are in none of them. `peak` is the highest
+    balance.
     """
 
     pk = models.CompositePrimaryKey("user_id", "system_id")

@@ -22,12 +22,18 @@ from analytics.models import (
 )
 from analytics.rules import DayRange, median_place, to_date
 from core.replica import read_connection
+from points.rules import ADJUSTMENT
 from streaks.rules import Frequency
 
 BRING_UP_TO_DATE_S_MAX: Final = 0.25
 
-_SYSTEM_DAYS: Final = """
-SELECT system_id, day, sum(awards)::bigint, sum(awarded), sum(deducted) FROM analytics_systemday
+_SYSTEM_DAYS: Final = f"""
+SELECT system_id, day, sum(awards)::bigint,
+       coalesce(sum(awarded) FILTER (WHERE cause <> '{ADJUSTMENT}'), 0),
+       coalesce(sum(deducted) FILTER (WHERE cause <> '{ADJUSTMENT}'), 0),
+       coalesce(sum(awarded) FILTER (WHERE cause = '{ADJUSTMENT}'), 0),
+       coalesce(sum(deducted) FILTER (WHERE cause = '{ADJUSTMENT}'), 0)
+FROM analytics_systemday
 WHERE system_id = ANY(%(systems)s) AND day BETWEEN %(first)s AND %(last)s
 GROUP BY system_id, day ORDER BY system_id, day
 """
@@ -57,12 +63,27 @@ ORDER BY t.earned DESC, t.user_id LIMIT %(count)s
 
 @dataclass(frozen=True, slots=True)
 class SystemSums:
-    """What a points system awarded and deducted on a day; both are 0 or more."""
+    """What triggers of a points system awarded and deducted on a day, and what operators gave and took: 0 or more.
+
+    `awards` are the lines of the ledger, those of adjustments and reversals included.
+    """
 
     day: date
     awards: int
     awarded: int
     deducted: int
+    given: int = 0
+    taken: int = 0
+
+    @property
+    def adjusted(self) -> int:
+        """What adjustments and reversals came to."""
+        return self.given - self.taken
+
+    @property
+    def net(self) -> int:
+        """By how much all balances together moved."""
+        return self.awarded - self.deducted + self.adjusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +101,11 @@ class Source:
     def moved(self) -> int:
         """What it awarded and what it deducted, taken together."""
         return self.awarded + self.deducted
+
+    @property
+    def is_adjustment(self) -> bool:
+        """Whether operators moved it."""
+        return self.cause == ADJUSTMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +178,11 @@ def rolled_up_users() -> int:
 
 
 def system_sums(system_ids: Collection[UUID], days: DayRange) -> dict[UUID, list[SystemSums]]:
-    """Return what each of the points systems awarded and deducted, day by day; days without anything are left out."""
+    """Return what moved in each of the points systems, day by day; days without anything are left out."""
     sums: dict[UUID, list[SystemSums]] = defaultdict(list)
     parameters = {"systems": list(system_ids), "first": days.first, "last": days.last}
-    for system_id, day, awards, awarded, deducted in _rows(_SYSTEM_DAYS, parameters):
-        sums[system_id].append(SystemSums(day, awards, int(awarded), int(deducted)))
+    for system_id, day, awards, *points in _rows(_SYSTEM_DAYS, parameters):
+        sums[system_id].append(SystemSums(day, awards, *map(int, points)))
     return sums
 
 

@@ -42,6 +42,7 @@ from analytics.models import (
 )
 from analytics.store import thresholds_to_count
 from levels.store import load_levels
+from points.rules import ADJUSTMENT
 
 SWEPT_AT_ONCE: Final = 1_000
 """How many users the long walk looks at in one transaction."""
@@ -149,8 +150,8 @@ WHERE b.seq > coalesce(m.seq, 0)
 """
 _LINE: Final = f"""
 SELECT l.*, a.seq AS line, a.cause, coalesce(a.trigger_id, '{NO_SUBJECT}') AS trigger_id, a.awarded, a.total, a.boosts,
-       a.created, (a.created AT TIME ZONE 'UTC')::date AS day,
-       a.awarded > 0 AND a.created < l.since + interval '{EARLY_DAYS} days' AS is_early,
+       a.created, (a.created AT TIME ZONE 'UTC')::date AS day, a.cause <> '{ADJUSTMENT}' AS is_paid,
+       a.created < l.since + interval '{EARLY_DAYS} days' AS is_early,
        greatest(l.peak, max(a.total) OVER (
            PARTITION BY a.user_id, a.system_id ORDER BY a.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
        )) AS peak_before
@@ -159,9 +160,9 @@ JOIN points_pointsaward a ON a.user_id = l.user_id AND a.system_id = l.system_id
 """
 _MOVED: Final = """
 SELECT user_id, system_id, week, earned, early, upto AS seq, greatest(peak, max(total)) AS peak,
-       coalesce(sum(awarded) FILTER (WHERE awarded > 0), 0) AS earned_now,
-       coalesce(-sum(awarded) FILTER (WHERE awarded < 0), 0) AS spent_now,
-       coalesce(sum(awarded) FILTER (WHERE is_early), 0) AS early_now
+       coalesce(sum(awarded) FILTER (WHERE is_paid AND awarded > 0), 0) AS earned_now,
+       coalesce(-sum(awarded) FILTER (WHERE is_paid AND awarded < 0), 0) AS spent_now,
+       coalesce(sum(awarded) FILTER (WHERE is_paid AND awarded > 0 AND is_early), 0) AS early_now
 FROM line GROUP BY user_id, system_id, week, earned, early, upto, peak
 """
 _LADDER: Final = """

@@ -26,6 +26,7 @@ from backoffice.charts import (
     label_lines,
     line,
     number_card,
+    sparkline,
     steps_of,
 )
 from backoffice.periods import Period
@@ -46,51 +47,77 @@ NO_POINTS: Final = (
 
 def cards(period: Period, now: Sequence[SystemSums], before: Sequence[SystemSums]) -> list[Card]:
     """Return the sums of the period, compared with those of the one before."""
-    days, compared = period.days, f"the {period.days.length} days before"
-    parts: tuple[tuple[str, Callable[[SystemSums], int]], ...] = (
-        ("Points awarded", lambda each: each.awarded),
-        ("Points deducted", lambda each: each.deducted),
-        ("Awarded less deducted", lambda each: each.awarded - each.deducted),
-        ("Lines in the ledger", lambda each: each.awards),
-    )
-    made = []
-    for title, amount in parts:
-        series = sum_by_day(days, ((each.day, amount(each)) for each in now))
-        made.append(number_card(title, sum(series), sum(map(amount, before)), series, compared=compared))
-    return made
+    return [
+        _sum_card("Points awarded", period, now, before, lambda each: each.awarded),
+        _sum_card("Points deducted", period, now, before, lambda each: each.deducted),
+        adjusted_card("Points adjusted", period, now),
+        _sum_card("Net change", period, now, before, lambda each: each.net),
+        _sum_card("Lines in the ledger", period, now, before, lambda each: each.awards),
+    ]
+
+
+def _sum_card(
+    title: str,
+    period: Period,
+    now: Sequence[SystemSums],
+    before: Sequence[SystemSums],
+    amount: Callable[[SystemSums], int],
+) -> Card:
+    series = sum_by_day(period.days, ((each.day, amount(each)) for each in now))
+    compared = f"the {period.days.length} days before"
+    return number_card(title, sum(series), sum(map(amount, before)), series, compared=compared)
+
+
+def adjusted_card(title: str, period: Period, sums: Sequence[SystemSums]) -> Card:
+    """Return what adjustments and reversals came to in the period, and what they are the sum of."""
+    found = [each for each in sums if period.days.first <= each.day <= period.days.last]
+    series = sum_by_day(period.days, ((each.day, each.adjusted) for each in found))
+    given, taken = sum(each.given for each in found), sum(each.taken for each in found)
+    parts = [text for text, is_some in ((f"{given:,} given", given), (f"{taken:,} taken", taken)) if is_some]
+    note = f"{' and '.join(parts)} by operators" if parts else "Nothing given or taken by operators"
+    return Card(title, signed(sum(series)), None, note, sparkline(series), note=note)
+
+
+def signed(number: int) -> str:
+    """Return a whole number with its sign, 0 without one."""
+    return f"{number:+,}" if number else "0"
 
 
 def over_time(period: Period, now: Sequence[SystemSums], before: Sequence[SystemSums]) -> Panel:
-    """Return what was awarded and deducted step by step, beside what was awarded in the period before."""
+    """Return what was awarded, deducted and adjusted step by step, beside what was awarded in the period before."""
     days = period.days
     awarded = by_step(days, sum_by_day(days, ((each.day, each.awarded) for each in now)))
     deducted = by_step(days, sum_by_day(days, ((each.day, each.deducted) for each in now)))
+    adjusted = by_step(days, sum_by_day(days, ((each.day, each.adjusted) for each in now)))
     # Step by step beside the period before, whose days have the same places.
     shifted = ((each.day + timedelta(days=days.length), each.awarded) for each in before)
     awarded_before = by_step(days, sum_by_day(days, shifted))
     starts, step = steps_of(days)
     rows: list[list[Cell]] = []
     total = 0
-    for start, plus, minus, plus_before in zip(starts, awarded, deducted, awarded_before, strict=True):
+    for start, plus, minus, moved, plus_before in zip(starts, awarded, deducted, adjusted, awarded_before, strict=True):
         total += plus
-        rows.append([start.isoformat(), plus, minus, plus - minus, total, plus_before])
+        rows.append([start.isoformat(), plus, minus, moved, plus - minus + moved, total, plus_before])
     chart = Chart(
         [f"{start:%b} {start.day}" for start in starts],
         [
             line("Awarded in the period before", awarded_before, GREY, is_dashed=True),
             bars("Awarded", awarded, TEAL, stack="points"),
             bars("Deducted", [-each for each in deducted], ROSE, stack="points"),
+            bars("Adjusted", adjusted, AMBER, stack="points"),
         ],
-        f"Points by {step.split()[0].lower()}: {sum(awarded):,} awarded and {sum(deducted):,} deducted in all.",
+        f"Points by {step.split()[0].lower()}: {sum(awarded):,} awarded, {sum(deducted):,} deducted and "
+        f"{signed(sum(adjusted))} adjusted in all.",
         is_stacked=True,
         y_title="Points",
     )
     return Panel(
         "points",
         "Points over time",
-        [step, "Awarded", "Deducted", "Net", "Awarded so far", "Awarded in the period before"],
+        [step, "Awarded", "Deducted", "Adjusted", "Net", "Awarded so far", "Awarded in the period before"],
         rows,
-        chart if any(awarded) or any(deducted) else None,
+        chart if any(awarded) or any(deducted) or any(adjusted) else None,
+        "Adjusted is what operators gave and took, reversals included.",
         empty=NO_POINTS,
         query=period.query,
         is_wide=True,
@@ -98,10 +125,12 @@ def over_time(period: Period, now: Sequence[SystemSums], before: Sequence[System
 
 
 def by_type(period: Period, found: Sequence[Source]) -> Panel:
-    """Return what came of each type of trigger."""
+    """Return what came of each type of trigger, and of adjustments last."""
     causes = [cause for cause in AwardCause if any(each.cause == cause for each in found)]
     sums = {cause: [each for each in found if each.cause == cause] for cause in causes}
-    causes.sort(key=lambda cause: sum(each.moved for each in sums[cause]), reverse=True)
+    causes.sort(
+        key=lambda cause: (cause != AwardCause.ADJUSTMENT, sum(each.moved for each in sums[cause])), reverse=True
+    )
     rows: list[list[Cell]] = [[str(cause.label), *_figures(sums[cause], found)] for cause in causes]
     return Panel(
         "types",
@@ -115,14 +144,14 @@ def by_type(period: Period, found: Sequence[Source]) -> Panel:
 
 
 def by_trigger(period: Period, found: Sequence[Source]) -> Panel:
-    """Return what came of each trigger, the one that moved most first."""
+    """Return what came of each trigger, the one that moved most first, and of adjustments last."""
     triggers = PointsTrigger.objects.select_related("metric", "achievement").in_bulk(
         [each.trigger_id for each in found]
     )
-    shown = [each for each in found if each.moved]
+    shown = sorted((each for each in found if each.moved), key=lambda each: each.is_adjustment)
     names = [_name_of(each, triggers.get(each.trigger_id)) for each in shown]
     rows: list[list[Cell]] = [[name, *_figures([each], found)] for name, each in zip(names, shown, strict=True)]
-    drawn = rows[:TRIGGERS_DRAWN_MAX]
+    drawn = rows if len(rows) <= TRIGGERS_DRAWN_MAX else _drawn(rows, shown)
     note = f"The chart shows the {TRIGGERS_DRAWN_MAX} that moved most." if len(rows) > len(drawn) else ""
     return Panel(
         "triggers",
@@ -142,18 +171,24 @@ def by_trigger(period: Period, found: Sequence[Source]) -> Panel:
     )
 
 
-_SOURCE_HEADERS: Final = ("Awards", "Awarded", "Deducted", "Share %", "Change %")
+def _drawn(rows: Sequence[list[Cell]], sources: Sequence[Source]) -> list[list[Cell]]:
+    """Return the rows that a chart has room for: of the triggers that moved most, and of adjustments."""
+    adjusted = [row for row, source in zip(rows, sources, strict=True) if source.is_adjustment]
+    return [*rows[: TRIGGERS_DRAWN_MAX - len(adjusted)], *adjusted]
 
 
-def _figures(part: Sequence[Source], found: Sequence[Source]) -> list[int | None]:
-    moved, moved_by_all = sum(each.moved for each in part), sum(each.moved for each in found)
-    return [
-        sum(each.awards for each in part),
-        sum(each.awarded for each in part),
-        sum(each.deducted for each in part),
-        round(100 * moved / moved_by_all) if moved_by_all else None,
-        change_percent(moved, sum(each.moved_before for each in part)),
-    ]
+_SOURCE_HEADERS: Final = ("Lines", "Awarded", "Deducted", "Adjusted", "Share %", "Change %")
+
+
+def _figures(part: Sequence[Source], found: Sequence[Source]) -> list[Cell]:
+    """Return the figures of triggers, or of adjustments, which have no share in what triggers moved."""
+    moved, moved_before = sum(each.moved for each in part), sum(each.moved_before for each in part)
+    lines, change = sum(each.awards for each in part), change_percent(moved, moved_before)
+    awarded, deducted = sum(each.awarded for each in part), sum(each.deducted for each in part)
+    if any(each.is_adjustment for each in part):
+        return [lines, 0, 0, awarded - deducted, None, change]
+    moved_by_all = sum(each.moved for each in found if not each.is_adjustment)
+    return [lines, awarded, deducted, 0, round(100 * moved / moved_by_all) if moved_by_all else None, change]
 
 
 def _name_of(source: Source, trigger: PointsTrigger | None) -> str:
@@ -163,11 +198,14 @@ def _name_of(source: Source, trigger: PointsTrigger | None) -> str:
 
 
 def _source_chart(rows: Sequence[Sequence[Cell]], summary: str) -> Chart:
-    awarded, deducted = ([int(row[place] or 0) for row in rows] for place in (2, 3))
+    awarded, deducted, adjusted = ([int(row[place] or 0) for row in rows] for place in (2, 3, 4))
     datasets = [bars("Awarded", awarded, TEAL, stack="points")]
     if any(deducted):
         datasets.append(bars("Deducted", [-each for each in deducted], ROSE, stack="points"))
-    most = f"; the first, {rows[0][0]}, awarded {awarded[0]:,} and deducted {deducted[0]:,}."
+    if any(adjusted):
+        datasets.append(bars("Adjusted", adjusted, AMBER, stack="points"))
+    first = f"the first, {rows[0][0]}, awarded {awarded[0]:,} and deducted {deducted[0]:,}"
+    most = f"; {first}; adjustments came to {signed(sum(adjusted))}."
     return Chart(
         [label_lines(str(row[0])) for row in rows],
         datasets,
@@ -186,8 +224,8 @@ def earned(period: Period, tally: Tally) -> Panel:
         ["Points earned", "Users", "Share %"],
         _histogram_rows(tally),
         _histogram_chart(tally, "Users by the points that they earned since the beginning", INDIGO),
-        "Since the beginning, whatever the days above: all that was ever awarded, deductions left out. Who earned "
-        "nothing is not in it.",
+        "Since the beginning, whatever the days above: all that triggers ever awarded; deductions and adjustments are "
+        "left out. Who earned nothing is not in it.",
         "Nobody earned points yet.",
         _tally_facts(tally),
         period.query,

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from analytics import reports
 from analytics.reports import SystemSums
 from analytics.rules import DayRange, change_percent, sum_by_day
-from backoffice.analytics_panels import top_users
+from backoffice.analytics_panels import adjusted_card, top_users
 from backoffice.charts import INDIGO, TEAL, Card, Chart, Panel, bars, by_step, line, number_card, steps_of
 from backoffice.periods import Period, read_period
 from boosts.models import Boost, BoostStatus
@@ -44,6 +44,7 @@ class SystemRow(TypedDict):
     is_chosen: bool
     awarded: Card
     deducted: Card
+    adjusted: Card
 
 
 class BoostRow(TypedDict):
@@ -176,6 +177,7 @@ def _system_row(
         "is_chosen": system == chosen,
         "awarded": cards[0],
         "deducted": cards[1],
+        "adjusted": adjusted_card(f"{system.name} adjusted", period, sums),
     }
 
 

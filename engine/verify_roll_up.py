@@ -8,6 +8,9 @@ from typing import Final
 # The first two digits of a number, then zeros.
 _PLACE: Final = "rpad(left({0}::text, 2), length({0}::text), '0')::bigint"
 
+# What a trigger did, not an operator.
+_IS_PAID: Final = "cause <> 'adjustment'"
+
 _LINES: Final = """
 SELECT a.*, (a.created AT TIME ZONE 'UTC')::date AS day, u.created AS since
 FROM analytics_ledgermark m
@@ -29,12 +32,14 @@ ROLL_UP_CHECKS: Final = (
         FROM analytics_ledgermark m
         LEFT JOIN (
             SELECT user_id, system_id, max(seq) AS seq, max(total) AS peak,
-                   sum(greatest(awarded, 0)) AS earned, sum(greatest(-awarded, 0)) AS spent,
-                   sum(greatest(awarded, 0)) FILTER (WHERE created < since + interval '14 days') AS early
+                   sum(CASE WHEN {_IS_PAID} THEN greatest(awarded, 0) ELSE 0 END) AS earned,
+                   sum(CASE WHEN {_IS_PAID} THEN greatest(-awarded, 0) ELSE 0 END) AS spent,
+                   sum(CASE WHEN {_IS_PAID} AND created < since + interval '14 days' THEN greatest(awarded, 0) ELSE 0
+                       END) AS early
             FROM ({_LINES}) AS l GROUP BY user_id, system_id
         ) AS a USING (user_id, system_id)
         WHERE (m.seq, m.earned, m.spent, m.early, m.peak)
-              IS DISTINCT FROM (a.seq, a.earned, a.spent, coalesce(a.early, 0), a.peak)
+              IS DISTINCT FROM (a.seq, a.earned, a.spent, a.early, a.peak)
         """,
     ),
     (

@@ -20,8 +20,9 @@ from analytics.models import RollUpProgress
 from analytics.rollup import roll_up
 from boosts.models import Boost
 from boosts.services import create_boost
-from engine.inputs import EventInput
+from engine.inputs import AdjustInput, EventInput
 from engine.pipeline import process
+from points.rules import Adjustment
 from streaks.rules import Frequency
 from tests.conftest import Api, Game
 from tests.test_admin import operator as operator  # noqa: PLC0414 - a fixture
@@ -80,7 +81,7 @@ def test_an_event_shows_at_once_in_the_tab(operator: Client, api: Api, study: Ga
     api.event("alice", 4)
     page = text_of(operator.get(url_of(study)))
     assert "Points awarded 40" in page
-    assert table_of(operator, url_of(study), "points")[-1] == ["2026-03-20", "40", "0", "40", "40", "0"]
+    assert table_of(operator, url_of(study), "points")[-1] == ["2026-03-20", "40", "0", "0", "40", "40", "0"]
 
 
 def test_the_sums_are_compared_with_those_of_as_many_days_before(operator: Client, study: Game) -> None:
@@ -94,8 +95,8 @@ def test_the_sums_are_compared_with_those_of_as_many_days_before(operator: Clien
     assert "Points deducted 15 None in the 7 days before" in page
     points = table_of(operator, url_of(study, "?days=7"), "points")
     assert [row[0] for row in points] == [str(days_ago(count)) for count in range(6, -1, -1)]
-    assert points[3] == ["2026-03-17", "60", "0", "60", "60", "40"]
-    assert points[4] == ["2026-03-18", "0", "15", "-15", "60", "0"]
+    assert points[3] == ["2026-03-17", "60", "0", "0", "60", "60", "40"]
+    assert points[4] == ["2026-03-18", "0", "15", "0", "-15", "60", "0"]
 
 
 def test_points_are_told_by_type_and_trigger_with_their_shares(operator: Client, study: Game) -> None:
@@ -104,10 +105,50 @@ def test_points_are_told_by_type_and_trigger_with_their_shares(operator: Client,
     study_on(days_ago(1), "alice", 20, "flashcards")
     roll_up()
     types = table_of(operator, url_of(study), "types")
-    assert types == [["Metric", "2", "60", "20", "80", ""], ["User creation", "1", "20", "0", "20", ""]]
+    assert types == [["Metric", "2", "60", "20", "0", "80", ""], ["User creation", "1", "20", "0", "0", "20", ""]]
     names = [row[:2] for row in table_of(operator, url_of(study), "triggers")]
     assert names[0] == ["'+10 · Lessons completed: every 1", "1"]
     assert len(names) == 3
+
+
+def adjust_on(day: date, user: str, *points: int) -> None:
+    moment = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=9)
+    for each in points:
+        adjustment = AdjustInput(UserChanges(user), "xp", Adjustment(each, "Goodwill", "maria"))
+        process([adjustment], clock=lambda: moment)
+
+
+def test_adjustments_and_their_reversals_are_a_line_of_their_own_in_every_figure(operator: Client, study: Game) -> None:
+    study_on(days_ago(2), "alice", 3)
+    adjust_on(days_ago(1), "alice", 250, -250)
+    adjust_on(days_ago(0), "alice", 7)
+    roll_up()
+    home = text_of(operator.get("/admin/?days=7"))
+    for words in ("XP awarded 30", "XP spent 0", "XP adjusted +7 257 given and 250 taken by operators"):
+        assert words in home
+    answer = operator.get(url_of(study, "?days=7"))
+    assert "30 awarded, 0 deducted and +7 adjusted in all." in answer.content.decode()
+    tab = text_of(answer)
+    for words in (
+        "Points awarded 30",
+        "Points deducted 0",
+        "Points adjusted +7 257 given and 250 taken",
+        "Net change 37",
+    ):
+        assert words in tab
+    points = table_of(operator, url_of(study, "?days=7"), "points")
+    assert [row[1:6] for row in points[-3:]] == [
+        ["30", "0", "0", "30", "30"],
+        ["0", "0", "0", "0", "30"],
+        ["0", "0", "7", "7", "30"],
+    ]
+    assert [row[:6] for row in table_of(operator, url_of(study), "types")] == [
+        ["Metric", "1", "30", "0", "0", "100"],
+        ["Adjustment", "3", "0", "0", "7", ""],
+    ]
+    assert table_of(operator, url_of(study), "triggers")[-1][:6] == ["Adjustment", "3", "0", "0", "7", ""]
+    assert [row[2:] for row in table_of(operator, url_of(study), "top-users")] == [["30", "37"]]
+    assert table_of(operator, url_of(study), "earned") == [["20 to 49", "1", "100.0"]]
 
 
 def test_users_are_counted_by_what_they_earned(operator: Client, study: Game) -> None:
@@ -221,7 +262,7 @@ def test_a_year_is_told_by_weeks(operator: Client, study: Game) -> None:
     roll_up()
     rows = table_of(operator, url_of(study, "?from=2025-03-21&to=2026-03-20"), "points")
     assert rows[0][0] == "2025-03-17"
-    assert ["2025-12-29", "30", "0", "30", "30", "0"] in rows
+    assert ["2025-12-29", "30", "0", "0", "30", "30", "0"] in rows
     assert len(rows) == 53
 
 

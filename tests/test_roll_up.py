@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 from uuid import UUID
 
@@ -118,6 +119,55 @@ def test_an_opening_balance_makes_nobody_active_and_an_adjustment_has_no_trigger
     row = SystemDay.objects.get()
     assert (row.cause, row.trigger_id, row.awarded) == ("adjustment", UUID(int=0), 5)
     assert CohortWeek.objects.get().users == 1
+    assert differences() == []
+
+
+def adjusted_study(game: Game) -> None:
+    """Alice earns 150 and is given 30; bob earns 7, and is given and taken 40."""
+    for user, earned, adjustments in (("alice", 150, (30,)), ("bob", 7, (40, -40))):
+        study_at(NOON, user, earned)
+        for points in adjustments:
+            adjustment = Adjustment(points, "Goodwill", "maria")
+            process([AdjustInput(UserChanges(user), "xp", adjustment)], clock=lambda: NOON)
+    roll_up()
+
+
+def sums_of(game: Game) -> tuple[list[Any], list[Any], list[Any]]:
+    """Return what marks, the tally and the top of those who earned say, the least first."""
+    return (
+        list(LedgerMark.objects.order_by("earned").values_list("earned", "spent", "early")),
+        list(EarnedTally.objects.filter(users__gt=0).order_by("place").values_list("place", "users", "points")),
+        list(TopEarner.objects.order_by("earned").values_list("earned", flat=True)),
+    )
+
+
+def test_adjustments_are_not_earned_and_not_spent(study: Game) -> None:
+    adjusted_study(study)
+    assert sums_of(study) == ([(7, 0, 7), (150, 0, 150)], [(7, 1, 7), (150, 1, 150)], [7, 150])
+    assert differences() == []
+
+
+def test_sums_that_were_kept_with_adjustments_in_them_are_brought_right_by_the_migration(study: Game) -> None:
+    adjusted_study(study)
+    right = sums_of(study)
+    with connection.cursor() as cursor:
+        # As they were kept before.
+        cursor.execute("""
+            UPDATE analytics_ledgermark m SET earned = a.earned, spent = a.spent, early = a.earned FROM (
+                SELECT user_id, sum(greatest(awarded, 0)) AS earned, sum(greatest(-awarded, 0)) AS spent
+                FROM points_pointsaward GROUP BY user_id
+            ) AS a WHERE a.user_id = m.user_id
+        """)
+        cursor.execute("UPDATE analytics_earnedtally SET points = points + 30")
+        cursor.execute("UPDATE analytics_earlytally SET points = points + 30")
+        cursor.execute("UPDATE analytics_topearner SET earned = earned + 40")
+        assert differences() != []
+        for statement in import_module("analytics.migrations.0003_earned_without_adjustments").STATEMENTS:
+            cursor.execute(statement)
+    assert sums_of(study) == right
+    assert differences() == []
+    study_at(NOON + timedelta(hours=1), "bob", 20)
+    roll_up()
     assert differences() == []
 
 
