@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.history import History
-from core.models import NAME_LENGTH_MAX, Configuration, ConfigurationStatus
+from core.models import NAME_LENGTH_MAX, Configuration, ConfigurationStatus, check_new_user_id
 
 USER_ID_LENGTH_MAX: Final = 255
 REVOKED: Final = {ConfigurationStatus.ARCHIVED: "Revoked"}
@@ -66,6 +66,10 @@ class ApplicationKey(Configuration):
 
     def __str__(self) -> str:
         return f"{self.external_id} ({self.prefix}…)"
+
+    def clean(self) -> None:
+        """Refuse a new key for somebody who cannot be made known."""
+        check_new_user_id(self, self.external_id)
 
 
 class KeyUse(models.Model):

@@ -16,6 +16,7 @@ from api.unknown_fields import UnknownField, hints, refuse, split_off, warn
 from core.describe import describe
 from core.fields import Fields
 from core.refusal import Refusal
+from core.texts import has_control_characters
 from core.warnings import FieldWarning, Warnings
 from metrics.rules import VALUE_LIMIT, quantize
 from users.fields import (
@@ -279,7 +280,26 @@ def reported_user(user: IdentifiedUser, unreadable: tuple[FieldWarning, ...]) ->
 IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255
 
 
-def check_idempotency_key(key: str | None) -> None:
-    """Raise ApiError where an Idempotency-Key header cannot be taken."""
-    if key is not None and (not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX or "\x00" in key):
-        raise invalid("The Idempotency-Key header must have 1 to 255 characters.")
+def idempotency_key_of(header: str | None) -> str | None:
+    """Return the key that an Idempotency-Key header says, which is UTF-8 and comes as WSGI has it. Raises ApiError."""
+    if header is None:
+        return None
+    name = "The Idempotency-Key header"
+    try:
+        # WSGI's text is the bytes of the header, each as the character of its number.
+        return checked_idempotency_key(header if header.isascii() else header.encode("latin-1").decode(), name)
+    except UnicodeError as error:
+        raise invalid(f"{name} must be UTF-8.") from error
+
+
+def checked_idempotency_key(key: str, name: str) -> str:
+    """Return the key without blanks at its ends, which HTTP takes off in a header. Raises ApiError.
+
+    So a key is one key in a header and in a batch. Its letters stay as they are: no Unicode form is made another.
+    """
+    key = key.strip(" \t")
+    if not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX:
+        raise invalid(f"{name} must have 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters.")
+    if has_control_characters(key):
+        raise invalid(f"{name} must not have control characters.")
+    return key

@@ -13,7 +13,8 @@ from api.authentication import authenticate, authenticate_event
 from api.bodies import (
     BatchedEvent,
     EventBody,
-    check_idempotency_key,
+    checked_idempotency_key,
+    idempotency_key_of,
     read_body,
     read_part_of_report,
     read_report,
@@ -24,6 +25,7 @@ from api.errors import STATUS_OF_REASON, ApiError, invalid, rejection, require_m
 from api.http import json_response
 from api.scope import check_user, refuse_application_key
 from core.refusal import Refusal
+from core.texts import user_id_problem
 from core.warnings import FieldWarning, Warnings, with_warnings
 from engine.coalescing import process_one
 from engine.decide import check_event
@@ -34,6 +36,7 @@ from engine.queue import enqueue
 from engine.render import EventJson, render_event
 from engine.rule_book import current_rule_book
 from engine.rules import Rules
+from users.store import read_user
 
 BATCH_PATH: Final = "/admin-api/v1/metrics/events"
 BATCH_MAX: Final = 1000
@@ -57,7 +60,7 @@ def event(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def event_input(
-    api_key: KeyRule, metric_key: str, idempotency_key: str | None, content: bytes
+    api_key: KeyRule, metric_key: str, idempotency_header: str | None, content: bytes
 ) -> tuple[EventInput, Warnings]:
     """Return the event that a request says, told by its parts as they came, and what it says in vain.
 
@@ -65,13 +68,12 @@ def event_input(
     """
     body, ignored, unreadable = read_report(content, EventBody)
     check_user(api_key, body.user.id)
-    check_idempotency_key(idempotency_key)
     given = EventInput(
         user=reported_user(body.user, unreadable),
         metric_key=metric_key,
         value=read_value(body.value),
         attributes=body.attributes or {},
-        idempotency_key=idempotency_key,
+        idempotency_key=idempotency_key_of(idempotency_header),
         api_key_id=api_key.id,
     )
     return given, ignored
@@ -114,14 +116,17 @@ def _batched_input(item: Raw, rules: Rules) -> tuple[EventInput, Warnings]:
     Raises ApiError or Refusal where the rules could never take it.
     """
     body, ignored, unreadable = read_part_of_report(item, BatchedEvent, whole="The item")
+    key = body.idempotency_key
     given = EventInput(
         user=reported_user(body.user, unreadable),
         metric_key=body.key,
         value=read_value(body.value),
         attributes=body.attributes or {},
-        idempotency_key=body.idempotency_key,
+        idempotency_key=None if key is None else checked_idempotency_key(key, "idempotencyKey"),
     )
     check_event(rules, given)
+    if (problem := user_id_problem(body.user.id)) and read_user(body.user.id) is None:
+        raise invalid(f"user.id {problem}")
     return given, (*ignored, *given.user.warnings)
 
 

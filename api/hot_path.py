@@ -45,7 +45,7 @@ def with_hot_path(django: Application, coalescer: Coalescer) -> Application:
             await django(scope, receive, send)
             return
         try:
-            status, lines, body = await _answer(coalescer, key, dict(scope["headers"]), lambda: _read(receive))
+            status, lines, body = await _answer(coalescer, key, scope["headers"], lambda: _read(receive))
         except ConnectionResetError:
             return
         await send({"type": "http.response.start", "status": status, "headers": lines + protective})
@@ -66,7 +66,7 @@ def _metric_key(scope: MutableMapping[str, Any]) -> str | None:
 
 
 async def _answer(
-    coalescer: Coalescer, metric_key: str, headers: Headers, read: Callable[[], Awaitable[bytes]]
+    coalescer: Coalescer, metric_key: str, headers: Lines, read: Callable[[], Awaitable[bytes]]
 ) -> Answer:
     try:
         api_key = await _authenticate(_text(headers, b"x-api-key"))
@@ -81,9 +81,10 @@ async def _answer(
     return status, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))], body
 
 
-def _text(headers: Headers, name: bytes) -> str | None:
-    value = headers.get(name)
-    return None if value is None else value.decode("latin-1")
+def _text(headers: Lines, name: bytes) -> str | None:
+    """Return a header as WSGI has it: bytes as Latin-1, and one that comes twice as one with a comma."""
+    values = [value for each, value in headers if each == name]
+    return b",".join(values).decode("latin-1") if values else None
 
 
 async def _authenticate(text: str | None) -> KeyRule:

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 
 from boosts.rules import BoostPhase, phase_of
 from core.history import History
-from core.models import NAME_LENGTH_MAX, Configuration
+from core.models import NAME_LENGTH_MAX, Configuration, check_new_user_id
 from points.models import PointsSystem, system_problems
 from points.rules import Rounding
 from users.models import EXTERNAL_ID_LENGTH_MAX, AttributeFilter
@@ -142,6 +142,7 @@ class Boost(Configuration):
             problems["end"] = "must not be before start."
         if problems:
             raise ValidationError(problems)
+        check_new_user_id(self, self.external_id)
 
 
 class BoostFilter(AttributeFilter):

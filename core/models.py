@@ -11,11 +11,19 @@ from django.db import models
 
 from core.history import Tracked
 from core.images import BadgeField
+from core.texts import user_id_problem
 
 NAME_LENGTH_MAX: Final = 255
 KEY_LENGTH_MAX: Final = 255
 
 validate_key = RegexValidator(r"\A[a-zA-Z0-9_-]+\Z", "must have only letters, digits, hyphens and underscores.")
+
+
+def check_new_user_id(row: models.Model, external_id: str | None) -> None:
+    """Raise ValidationError where `row` is new and for a user by whose id none can be made known."""
+    problem = user_id_problem(external_id) if external_id is not None and row._state.adding else None
+    if problem:
+        raise ValidationError({"external_id": problem})
 
 
 def new_id() -> uuid.UUID:

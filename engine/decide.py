@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from achievements.rules import AchievementRule, Circumstances, Completion, completed_by, is_reached
 from boosts.rules import BoostRule, boosts_of
 from core.refusal import Refusal, RefusalReason
+from core.texts import user_id_problem
 from engine.inputs import (
     AdjustInput,
     BackdateInput,
@@ -34,6 +35,7 @@ from metrics.rules import (
     add_value,
     differences,
     fingerprint_of,
+    former_key,
     matching_filters,
     next_instant,
 )
@@ -135,7 +137,7 @@ def _decide_event(
     metric = _metric(rules, given.metric_key)
     before = state.totals.get(metric.id, {})
     key = given.idempotency_key
-    if key is not None and (stored := state.events.get((metric.id, key))):
+    if key is not None and (stored := _stored_event(state, metric.id, key)):
         _check_same(stored, given)
         return state, Replayed(stored.id, metric, before[NO_FILTER].total, _running_streak(state, state.user, at), key)
 
@@ -161,6 +163,13 @@ def _decide_event(
     outcome = Accepted(user, at, streak, event, extended=extended, warnings=warnings)
     new_state, outcome = _settle(rules, state, outcome, completed, firings, new_id)
     return replace(new_state, totals=totals, events=_with_event(state, event)), outcome
+
+
+def _stored_event(state: UserState, metric_id: str, key: str) -> KeyedEvent | None:
+    """Return the event that was stored under this key."""
+    stored = state.events.get((metric_id, key))
+    former = None if stored else former_key(key)
+    return stored if former is None else state.events.get((metric_id, former))
 
 
 def _with_event(state: UserState, event: EventRecord) -> Mapping[tuple[str, str], KeyedEvent]:
@@ -321,8 +330,12 @@ def _not_overtaken(state: UserState, at: datetime) -> datetime:
 
 
 def _created(state: UserState, at: datetime) -> User:
-    """Return the user, who was created by this very input where none came before."""
-    return state.user if state.known else replace(state.user, created=at, updated=at)
+    """Return the user, who was created by this very input where none came before. Raises Refusal for an unusable id."""
+    if state.known:
+        return state.user
+    if problem := user_id_problem(state.user.external_id):
+        raise Refusal(RefusalReason.INVALID, f"The user's id {problem}")
+    return replace(state.user, created=at, updated=at)
 
 
 def _creation_firings(rules: Rules, state: UserState, user: User) -> list[Firing]:

@@ -26,7 +26,7 @@ from engine.rule_book import REVISION, RuleBook, cached_rule_book, rule_book_at
 from engine.rules import Rules
 from engine.save import save_statement
 from metrics import store as metrics_store
-from metrics.rules import NO_FILTER, KeyedEvent, Total, matching_filters
+from metrics.rules import NO_FILTER, KeyedEvent, Total, former_key, matching_filters
 from points import store as points_store
 from points.rules import Balance
 from streaks import store as streaks_store
@@ -159,6 +159,8 @@ def _load_parameters(book: RuleBook, inputs: Sequence[Input]) -> dict[str, str]:
             and (metric := book.rules.metrics.get(given.metric_key))
         ):
             keys.add((user, metric.id, given.idempotency_key))
+            if former := former_key(given.idempotency_key):
+                keys.add((user, metric.id, former))
     api_keys = {given.api_key_id for given in inputs if given.api_key_id is not None} - book.rules.key_ids
     return {
         metrics_store.LOAD_TOTALS: encode_text(

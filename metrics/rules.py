@@ -54,6 +54,11 @@ class KeyedEvent(Struct, frozen=True, gc=False):
     fingerprint: int | None
 
 
+def former_key(key: str) -> str | None:
+    """Return the text that the key was stored as when headers were read as Latin-1; None if that is the same."""
+    return None if key.isascii() else key.encode().decode("latin-1")
+
+
 def fingerprint_of(attributes: Mapping[str, str]) -> int:
     """Return the fingerprint of an event's attributes: 64 bits, signed, the same in every process and for ever."""
     digest = blake2b(canonical_filter(attributes).encode(), digest_size=8).digest()

@@ -73,6 +73,11 @@ def game(db: None) -> Game:
     return make_game()
 
 
+def as_wsgi(header: str) -> str:
+    """Return a header that is sent as UTF-8 as WSGI hands it on: each byte as the character of its number."""
+    return header.encode().decode("latin-1")
+
+
 @dataclass
 class Api:
     """A product's backend with a good key, over Django's test client."""
@@ -81,11 +86,11 @@ class Api:
     client: Client = field(default_factory=Client)
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> "TestResponse":
-        """Send a request with `body` as JSON; bytes and text go as they are."""
+        """Send a request with `body` as JSON; bytes and text go as they are. Headers are sent as UTF-8."""
         data = (
             body if isinstance(body, bytes | str) else json.dumps({} if body is None else body, cls=DjangoJSONEncoder)
         )
-        headers = {"X-API-KEY": self.key} | headers
+        headers = {name: as_wsgi(value) for name, value in ({"X-API-KEY": self.key} | headers).items()}
         # The path as it is sent, which servers keep and Django's test client does not.
         sent: Any = {"REQUEST_URI": path}
         return self.client.generic(method, path, data, content_type="application/json", headers=headers, **sent)

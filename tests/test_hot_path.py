@@ -13,7 +13,7 @@ from django.test import Client
 from api.hot_path import Application, Message, Receive, Send, with_hot_path
 from engine.coalescing import Coalescer
 from metrics.models import Event
-from tests.conftest import Api, Game
+from tests.conftest import Api, Game, as_wsgi
 
 EVENT = b'{"user": {"id": "alice"}, "value": 2.5, "attributes": {"category": "writing"}}'
 
@@ -43,7 +43,7 @@ def ask(
         "method": method,
         "path": path or "/v1/metrics/lessons/event",
         "headers": [
-            (name.removeprefix("HTTP_").replace("_", "-").lower().encode(), value.encode())
+            (name.removeprefix("HTTP_").replace("_", "-").lower().encode(), value.encode("latin-1"))
             for name, value in named.items()
         ],
     }
@@ -88,6 +88,10 @@ def without_ids(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, dict[st
         ("an event", {}),
         ("an idempotency key", {"HTTP_IDEMPOTENCY_KEY": "first"}),
         ("an idempotency key that is too long", {"HTTP_IDEMPOTENCY_KEY": "x" * 256}),
+        ("an idempotency key in letters beyond ASCII", {"HTTP_IDEMPOTENCY_KEY": as_wsgi("ключ")}),
+        ("an idempotency key that is not UTF-8", {"HTTP_IDEMPOTENCY_KEY": "caf\xe9"}),
+        ("an idempotency key with a control character", {"HTTP_IDEMPOTENCY_KEY": "a\x7f"}),
+        ("an idempotency key of blanks", {"HTTP_IDEMPOTENCY_KEY": " "}),
         ("no JSON", {"body": b"{"}),
         ("no UTF-8", {"body": b'{"user": {"id": "\xff"}, "value": 1}'}),
         ("nothing", {"body": b""}),

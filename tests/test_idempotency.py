@@ -7,6 +7,7 @@ import pytest
 
 from access.services import create_api_key
 from core.services import archive, create_checked
+from engine import queue
 from engine.inputs import EventInput
 from engine.outcomes import Accepted, Rejected, Replayed
 from engine.pipeline import process
@@ -224,3 +225,64 @@ def test_an_empty_key_and_one_of_256_characters_are_refused(api: Api, game: Game
     assert answer.status_code == 422
     assert answer.json() == {"error": "The Idempotency-Key header must have 1 to 255 characters."}
     assert not any(contents())
+
+
+# --- Letters and blanks: one key, one event, by whatever road --------------------------------------------------------
+ODD_KEYS = ["ключ", "öne", "鍵", "à", "🔑" * 255, "a b", "a\u0301", "\u00a0a\u3000"]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_a_key_in_any_letters_comes_back_as_it_was_sent(api: Api, game: Game, key: str) -> None:
+    first, again = api.event("alice", key=key), api.event("alice", key=key)
+    assert (first.status_code, again.status_code) == (201, 202)
+    assert first.json()["idempotencyKey"] == again.json()["idempotencyKey"] == key
+    assert Event.objects.get().idempotency_key == key
+
+
+@pytest.mark.parametrize("key", [*ODD_KEYS, " a", "a\t", "  ключ "])
+def test_a_key_of_an_event_is_the_same_in_a_batch(api: Api, game: Game, key: str) -> None:
+    # As HTTP takes blanks off the ends of headers.
+    assert api.event("alice", key=key.strip(" \t")).status_code == 201
+    batch = [{"key": "lessons", "user": {"id": "alice"}, "value": 1, "idempotencyKey": key}]
+    assert api.send("POST", "/admin-api/v1/metrics/events", batch).status_code == 202
+    assert queue.work() == 1
+    assert Event.objects.count() == 1
+    assert api.event("alice", key=key).status_code == 202
+
+
+def test_forms_of_unicode_are_different_keys(api: Api, game: Game) -> None:
+    assert api.event("alice", key="\u00e9").status_code == 201
+    assert api.event("alice", key="e\u0301").status_code == 201
+
+
+@pytest.mark.parametrize("key", ["a\tb", "a\x7f", "a\x1bb", "\x85", "a\x9fb"])
+def test_a_key_with_control_characters_is_refused_by_name(api: Api, game: Game, key: str) -> None:
+    answer = api.event("alice", key=key)
+    assert answer.status_code == 422
+    assert answer.json() == {"error": "The Idempotency-Key header must not have control characters."}
+    batch = [{"key": "lessons", "user": {"id": "alice"}, "value": 1, "idempotencyKey": key}]
+    answer = api.send("POST", "/admin-api/v1/metrics/events", batch)
+    assert answer.json() == {"error": "events[0]: idempotencyKey must not have control characters."}
+    assert not any(contents())
+
+
+def test_a_header_that_is_not_utf_8_is_refused_by_name(api: Api, game: Game) -> None:
+    body = {"user": {"id": "alice"}, "value": 1}
+    headers: Any = {"X-API-KEY": api.key, "Idempotency-Key": "caf\xe9"}
+    answer = api.client.post("/v1/metrics/lessons/event", body, content_type="application/json", headers=headers)
+    assert (answer.status_code, answer.json()) == (422, {"error": "The Idempotency-Key header must be UTF-8."})
+
+
+def test_an_event_whose_key_was_stored_as_latin_1_is_still_found(api: Api, game: Game) -> None:
+    api.event("alice", key="ключ")
+    Event.objects.update(idempotency_key="ключ".encode().decode("latin-1"))
+    again = api.event("alice", key="ключ")
+    assert (again.status_code, again.json()["idempotencyKey"]) == (202, "ключ")
+    assert Event.objects.count() == 1
+
+
+@pytest.mark.parametrize("key", ["ключ", "\xff", "app_\xff.x", "\x85", " ", "a,b", "app_ключ.secret"])
+def test_an_api_key_of_any_bytes_is_not_known(api: Api, game: Game, key: str) -> None:
+    assert Api(key).event("alice").status_code == 401
+    assert Api(key).get("/v1/metrics").status_code in (401, 404)
+    assert Api(key).send("PUT", "/v1/users/alice", {}).status_code == 401
