@@ -224,7 +224,7 @@ def test_keys_are_found_by_how_the_user_s_id_or_the_key_begins(operator: Client)
 
 
 @pytest.mark.parametrize(
-    ("user", "sentence"), [("", "This field is required."), ("x" * 256, "at most 255"), ("a\x00b", "null characters")]
+    ("user", "sentence"), [("", "This field is required."), ("x" * 256, "at most 255"), ("a\x00b", "NUL character")]
 )
 def test_a_key_for_nobody_is_not_made(user: str, sentence: str, operator: Client) -> None:
     answer = operator.post("/admin/access/applicationkey/add/", {"external_id": user})
