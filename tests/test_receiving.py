@@ -17,6 +17,7 @@ from django.test import Client
 
 from access.services import create_api_key
 from api.hot_path import Message
+from edge.receiving import STRANGERS_MAX
 from edge.rooms import Rooms
 from engine.models import QueuedEvent
 from metrics.models import Event
@@ -162,6 +163,32 @@ def test_who_may_import_uploads_large_files_to_the_imports_and_others_a_badge(pr
         answer = upload(process, path, size, client)
         # What is received is refused for its token, which browsers send along.
         assert answer.status_code == (403 if is_received else 413), (path, size)
+
+
+def test_only_so_many_strangers_send_much_at_once(process: Edge, settings: Any) -> None:
+    settings.BODY_S_MAX = 600
+    much = b"x" * 65_537
+
+    async def crowd(client: httpx.AsyncClient) -> list[int]:
+        taken, may_end = [], asyncio.Event()
+
+        async def stalling() -> AsyncIterator[bytes]:
+            yield much
+            taken.append(much)
+            await may_end.wait()
+
+        stalled = [asyncio.create_task(client.post(LOGIN, content=stalling())) for _ in range(STRANGERS_MAX)]
+        while len(taken) < STRANGERS_MAX:
+            await asyncio.sleep(0)
+        one_more, a_small_one = await client.post(LOGIN, content=much), await client.post(LOGIN, content=b"x")
+        may_end.set()
+        assert {answer.status_code for answer in await asyncio.gather(*stalled)} == {403}
+        later = await client.post(LOGIN, content=much)
+        assert int(one_more.headers["Retry-After"]) > 0
+        return [one_more.status_code, a_small_one.status_code, later.status_code]
+
+    # 403 is Django's, for want of the form's token: it was received.
+    assert process.talk(crowd) == [503, 403, 403]
 
 
 # --- How long they may take ------------------------------------------------------------------------------------------
