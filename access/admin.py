@@ -102,10 +102,11 @@ class KeyAdmin(ConfigurationAdmin):
     @admin.action(description="Revoke", permissions=["change"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Revoke the keys for good, once the operator has been told that it is."""
-        rows = [(key, "") for key in queryset if self.is_offered("revoke_one", key)]
-        page = ask_first(request, self, "Revoke these keys?", FINAL, "Revoke", rows) if rows else None
+        keys = [key for key in queryset if self.is_offered("revoke_one", key)]
+        asked = ("Revoke these keys?", FINAL, "Revoke", keys, lambda: [""] * len(keys))
+        page = ask_first(request, self, *asked) if keys else None
         if page is None:
-            self._revoke(request, queryset)
+            self._revoke(request, queryset.filter(id__in=[key.id for key in keys]))
         return page
 
     @row_action("Revoke", "block", dialog("Revoke «{row}»?", FINAL, "Revoke"))

@@ -15,6 +15,7 @@ from achievements.services import activate_achievement
 from analytics.store import completion_counts
 from backoffice.achievements import Estimate, backdating_estimate, backdating_estimates
 from core.admin import ask_first, dialog, each_or_message, row_action
+from points.models import PointsTrigger, TriggerStatus
 
 LOOKS_BACK = (
     "Users see it and can complete it from now on. Who qualifies already gets it in the background, without webhooks "
@@ -71,12 +72,17 @@ class ActivatedAchievementAdmin(AchievementAdmin):
     def activate_selected(self, request: HttpRequest, queryset: QuerySet[Achievement]) -> HttpResponse | None:
         """Activate what is inactive or locked, once the operator has seen what that will do."""
         waiting = queryset.filter(status__in=self.offered_in["activate_one"])
-        rows = [] if "confirmed" in request.POST else list(waiting)
-        estimates = [describe(estimate) for estimate in backdating_estimates(rows, timezone.now())]
-        asked = list(zip(rows, estimates, strict=True))
-        page = ask_first(request, self, "Activate these achievements?", LOOKS_BACK, "Activate", asked) if rows else None
+        rows = list(waiting)
+
+        def estimates() -> list[str]:
+            return [describe(estimate) for estimate in backdating_estimates(rows, timezone.now())]
+
+        # How many users qualify goes on with every event. What they are paid does not.
+        paying = list(PointsTrigger.objects.filter(achievement__in=rows, status=TriggerStatus.ACTIVE))
+        asked = ("Activate these achievements?", LOOKS_BACK, "Activate", rows, estimates)
+        page = ask_first(request, self, *asked, also=paying) if rows else None
         if page is None:
-            self._activate(request, waiting)
+            self._activate(request, waiting.filter(id__in=[achievement.id for achievement in rows]))
         return page
 
     @row_action("Activate", "play_arrow", dialog("Activate «{row}»?", LOOKS_BACK, "Activate", ActivationForm))

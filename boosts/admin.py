@@ -227,10 +227,12 @@ class BoostAdmin(ConfigurationAdmin):
     @admin.action(description="Finish now", permissions=["change"])
     def finish_selected(self, request: HttpRequest, queryset: QuerySet[Boost]) -> HttpResponse | None:
         """Stop the boosts that are scheduled or active, once the operator has been told that it is final."""
-        rows = [(boost, self.shown_status(boost)) for boost in queryset if self.is_offered("finish_one", boost)]
-        page = ask_first(request, self, "Finish these boosts now?", FINAL, "Finish now", rows) if rows else None
+        boosts = [boost for boost in queryset if self.is_offered("finish_one", boost)]
+        statuses = [self.shown_status(boost) for boost in boosts]
+        asked = ("Finish these boosts now?", FINAL, "Finish now", boosts, lambda: statuses)
+        page = ask_first(request, self, *asked) if boosts else None
         if page is None:
-            self._finish(request, queryset.filter(id__in=[boost.id for boost, _ in rows]))
+            self._finish(request, queryset.filter(id__in=[boost.id for boost in boosts]))
         return page
 
     @row_action(

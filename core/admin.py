@@ -1,8 +1,10 @@
 """What the admin of every configuration shares: it is archived instead of deleted."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import wraps
+from hashlib import sha256
 from typing import Any, ClassVar, Final
 
 from django import forms
@@ -10,6 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import ForeignKey, Model, QuerySet, TextField
 from django.forms.renderers import BaseRenderer
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,10 +22,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminImageFieldWidget, UnfoldAdminTextareaWidget
 
 from core.admin_base import ModelAdmin
 from core.changes import history_of_row
+from core.history import Tracked
 from core.images import BADGE_CONTENT_TYPES, BadgeField, local_badge_url
 from core.json import plain_number
 from core.models import Badged, ConfigurationStatus
@@ -30,6 +35,7 @@ from core.once_admin import OnceAdmin
 from core.services import archive, restore, sentences_of
 from core.shown import inputs_of, is_same
 from core.versioned_admin import VersionedAdmin
+from core.versions import changes_since, in_sentences, version_of, versions_of
 
 STATUS_COLOURS = {
     "Active": "success",
@@ -81,13 +87,18 @@ def row_action(
     """Make of a method an action on one row, which asks first with a `dialog` and then goes on where the operator was.
 
     `permission` is what the admin's `has_..._permission` must grant. It answers 404 where there is no such row, as for
-    an id that is none.
+    an id that is none. The answer to the dialog holds only for the row as it was when it was asked about.
     """
 
     def decorate(method: RowsAction) -> Any:
         @wraps(method)
+        @transaction.atomic
         def run(admin_: Any, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-            method(admin_, request, admin_.model._default_manager.filter(pk=object_id))
+            rows = admin_.model._default_manager.filter(pk=object_id)
+            if changes := _changes_since_asked(admin_, rows.first(), form):
+                messages.warning(request, " ".join((ASKED_BEFORE, *changes)))
+            else:
+                method(admin_, request, rows)
             return back_to_list(request, admin_.model)
 
         @wraps(action(run, description=description, icon=icon, permissions=[permission], dialog=asks))
@@ -96,6 +107,8 @@ def row_action(
             if row is None:
                 raise Http404
             named = {**asks, "title": asks["title"].format(row=row)}
+            if isinstance(row, Tracked):
+                named["form_class"] = _dialog_form(asks["form_class"], version_of(row))
             answer: HttpResponse = action(run, permissions=[permission], dialog=named)(
                 admin_, request, object_id=object_id
             )
@@ -104,6 +117,27 @@ def row_action(
         return view
 
     return decorate
+
+
+ASKED_BEFORE: Final = "Nothing was done: this has changed since you were asked. Look again."
+
+
+def _dialog_form(form_class: Any, version: int) -> Any:
+    """Return the form of a dialog, with the version of the row that it asks about."""
+
+    class DialogForm(form_class or BaseDialogForm):  # type: ignore[misc]
+        shown = forms.IntegerField(required=False, initial=version, widget=forms.HiddenInput())
+
+    return DialogForm
+
+
+def _changes_since_asked(admin_: Any, row: Any, form: forms.Form) -> list[str]:
+    """Lock the row, and return in sentences what changed since the dialog; a script may leave out what it was shown."""
+    shown = form.cleaned_data.get("shown")
+    if not isinstance(row, Tracked) or shown is None:
+        return []
+    admin_.lock_row(row)
+    return in_sentences(changes_since(row, shown)) if version_of(row) != shown else []
 
 
 def only_for(type_: str) -> str:
@@ -431,23 +465,37 @@ def ask_first(
     title: str,
     text: str,
     submit: str,
-    rows: Sequence[tuple[Any, str]],
+    rows: Sequence[Any],
+    details: Callable[[], Sequence[str]],
     *,
+    also: Iterable[Any] = (),
     choice: tuple[str, str, str] | None = None,
 ) -> HttpResponse | None:
-    """Return a page that asks before an action on the selected `rows`, each with details; None once that was done.
+    """Return a page that asks before an action on the selected `rows`, with the details of each; None once confirmed.
 
-    A `choice` is a box to tick: the name that the answer has then, its label and a text that helps.
+    A confirmation holds only for the rows that were shown, as they were, and for what `also` says something of them. A
+    `choice` is a box to tick: the name that the answer has then, its label and a text that helps.
     """
-    if "confirmed" in request.POST:
+    mark = _mark_of([*rows, *also])
+    is_confirmed = "confirmed" in request.POST
+    if is_confirmed and request.POST.get("shown", mark) == mark:
         return None
     asked = ("action", "select_across", "index", "dataset", ACTION_CHECKBOX_NAME)
     answers = [(name, value) for name in asked for value in request.POST.getlist(name)]
     back = request.get_full_path() + (tab_of(admin_.model) if "dataset" in request.POST else "")
-    context: dict[str, Any] = {"title": title, "text": text, "submit": submit, "rows": rows, "choice": choice}
-    context |= {"answers": answers, "back": back}
-    context["opts"] = admin_.opts
+    context: dict[str, Any] = {"title": title, "text": text, "submit": submit, "choice": choice}
+    context |= {"rows": list(zip(rows, details(), strict=True)), "answers": [*answers, ("shown", mark)], "back": back}
+    context |= {"opts": admin_.opts, "changed": ASKED_BEFORE if is_confirmed else ""}
     return TemplateResponse(request, "core/confirm.html", {**admin_.admin_site.each_context(request), **context})
+
+
+def _mark_of(rows: Iterable[Any]) -> str:
+    """Return what stands for rows of configuration as they are."""
+    keys: dict[type[Model], set[Any]] = defaultdict(set)
+    for row in rows:
+        keys[type(row)].add(row.pk)
+    versions = [version for model, its in keys.items() for version in versions_of(model, its).items()]
+    return sha256(repr(sorted((str(key), version) for key, version in versions)).encode()).hexdigest()
 
 
 def back_to_list(request: HttpRequest, model: type[Model]) -> HttpResponse:

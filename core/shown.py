@@ -58,8 +58,11 @@ def unseal(text: str) -> Shown | None:
 
 # --- What a form sends -----------------------------------------------------------------------------------------------
 def shown_by(form: Any, formsets: Iterable[Any], version: int) -> Shown:
-    """Return what an unbound form and its unbound formsets show."""
-    inputs = [each for bound in form for each in sent_of(bound)]
+    """Return what an unbound form and its unbound formsets show.
+
+    A form's `asides` name the fields that are no values of the row, such as a box that asks whether to tell users.
+    """
+    inputs = [each for bound in form if bound.name not in getattr(form, "asides", ()) for each in sent_of(bound)]
     return Shown(
         version=version,
         fields={name: values for name, values, _ in inputs},

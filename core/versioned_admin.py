@@ -67,7 +67,7 @@ class VersionedAdmin(ModelAdmin):
         row = None if object_id is None else self.get_object(request, unquote(object_id))
         if row is not None and self.has_change_permission(request, row):
             if request.method == "POST":
-                self._lock(row)
+                self.lock_row(row)
             # The version first: if a change comes between the two, it is noticed.
             version = self._version_of(row)
             row = self.get_object(request, unquote(str(object_id)))
@@ -112,7 +112,8 @@ class VersionedAdmin(ModelAdmin):
             context["not_saved"] = not_saved
         return context
 
-    def _lock(self, row: Model) -> None:
+    def lock_row(self, row: Any) -> None:
+        """Lock a row whose form was sent, after what every edit of it locks first."""
         list(type(row)._base_manager.select_for_update(no_key=True).filter(pk=row.pk).values_list("pk"))
 
     def _version_of(self, row: Model) -> int:

@@ -72,11 +72,7 @@ class LevelForm(ConfigurationForm):
     notify = forms.BooleanField(label=TELL, required=False, help_text=TELLS, widget=UnfoldBooleanSwitchWidget())
     confirmed = forms.CharField(required=False, widget=forms.HiddenInput())
 
-    def clean(self) -> dict[str, Any]:
-        """Lock the points system before the level, as all edits do that tell users."""
-        if not self.instance._state.adding:
-            PointsSystem.objects.select_for_update(no_key=True).get(id=self.instance.system_id)
-        return super().clean()
+    asides = ("notify", "confirmed")
 
     def _post_clean(self) -> None:
         super()._post_clean()
@@ -136,6 +132,11 @@ class LevelAdmin(BadgedAdmin):
         may_save = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
         return self.fieldsets if may_save else self.fieldsets[:-1]
 
+    def lock_row(self, row: Level) -> None:
+        """Lock the points system before the level, as all edits do that tell users."""
+        PointsSystem.objects.select_for_update(no_key=True).get(id=row.system_id)
+        super().lock_row(row)
+
     def save_model(self, request: HttpRequest, obj: Level, form: Any, change: bool) -> None:
         """Save the level, and tell the users whose level that changes if it was asked for."""
         notify = bool(form.cleaned_data.get(NOTIFY))
@@ -178,8 +179,16 @@ class LevelAdmin(BadgedAdmin):
         changes = changes_without(levels)
         if not changes.users:
             return None
-        rows = [(level, f"from {level.points:,} {level.system}") for level in levels]
-        return ask_first(request, self, title, describe(changes), submit, rows, choice=(NOTIFY, TELL, TELLS))
+        asked = (
+            title,
+            describe(changes),
+            submit,
+            levels,
+            lambda: [f"from {each.points:,} {each.system}" for each in levels],
+        )
+        # Whose level changes depends on all levels of a points system.
+        also = Level.objects.filter(system__in={level.system for level in levels})
+        return ask_first(request, self, *asked, also=also, choice=(NOTIFY, TELL, TELLS))
 
     def _archive(self, request: HttpRequest, levels: list[Level]) -> None:
         with _editing(request, levels):
