@@ -5,13 +5,14 @@ from typing import Final
 
 from django.urls import reverse
 
+from backoffice.analytics_panels import signed
 from backoffice.charts import GREY, INDIGO, TEAL, Card, Cell, Chart, Panel, bars, label_lines, line
 from levels.models import Level
 from points.models import PointsTrigger
 from preview.drafts import Parts
 from preview.models import Backtest
-from preview.results import PERCENTILES, Result, UserDifference
-from preview.rules import Calculation, Projection
+from preview.results import PERCENTILES, Result, TriggerResult, UserDifference
+from preview.rules import NO_ID, Calculation, Projection
 from preview.store import ALL
 
 COLOURS: Final = (GREY, INDIGO, TEAL)
@@ -88,14 +89,17 @@ def level_days(parts: Parts, projections: Sequence[Projection], query: str) -> P
 
 # --- Backtests -------------------------------------------------------------------------------------------------------
 def backtest_cards(result: Result) -> list[Card]:
-    """Return the sums."""
-    more = result.draft - result.live
-    share = f"{more / abs(result.live):+.1%} of what the live rules pay" if result.live else ""
+    """Return the sums of what triggers pay, and apart from them what operators adjusted."""
+    nothing = TriggerResult(NO_ID, 0, 0, 0)
+    adjusted = next((each for each in result.triggers if each.trigger_id == NO_ID), nothing)
+    paid, live, draft = result.paid - adjusted.paid, result.live - adjusted.live, result.draft - adjusted.draft
+    share = f"{(draft - live) / abs(live):+.1%} of what the live rules pay" if live else ""
     return [
-        Card("Paid, by the ledger", f"{result.paid:,}"),
-        Card("Live rules of today", f"{result.live:,}"),
-        Card("Draft", f"{result.draft:,}"),
-        Card("Draft less live", f"{more:+,}", compared=share, note=share),
+        Card("Paid, by the ledger", f"{paid:,}"),
+        Card("Live rules of today", f"{live:,}"),
+        Card("Draft", f"{draft:,}"),
+        Card("Draft less live", f"{draft - live:+,}", compared=share, note=share),
+        Card("Adjusted by operators", signed(adjusted.paid)),
     ]
 
 

@@ -26,10 +26,11 @@ from boosts.services import create_boost
 from core.form_fields import WHOLE_NUMBER
 from core.models import new_id
 from engine.adjustments import adjust_points
-from engine.inputs import CompleteInput, EventInput
+from engine.inputs import AdjustInput, CompleteInput, EventInput
 from engine.pipeline import process
 from engine.tick import pay_due_ticks
 from points.models import PointsAward, PointsBalance, PointsTrigger
+from points.rules import Adjustment
 from preview.models import Backtest, BacktestStatus
 from preview.store import ALL
 from preview.work import SILENT, share_of, work_on_backtests
@@ -291,6 +292,18 @@ def test_the_live_rules_played_again_pay_what_the_ledger_says_trigger_by_trigger
     assert {id_: each["live"] for id_, each in found.items()} == paid
     assert {id_: each["draft"] for id_, each in found.items()} == paid
     assert backtest.result["levels"][0]["live"] == PointsBalance.objects.filter(system=game.xp).count()
+
+
+def test_a_backtest_keeps_adjustments_apart_from_what_triggers_pay(operator: Client, game: Game) -> None:
+    live = game.trigger(points=10)
+    alice, at = UserChanges("alice"), NOW - timedelta(days=2)
+    process([EventInput(alice, "lessons", Decimal(3), at=at)])
+    process([AdjustInput(alice, "xp", Adjustment(250, "Goodwill", "maria"))], clock=lambda: at)
+    backtest = start(operator, game, 7, **{f"points-{short(live.id)}": 20})
+    work_on_backtests()
+    page = text_of(operator.get(page_of(game, "backtest", backtest.id)))
+    for words in ("Paid, by the ledger 30", "Live rules of today 30", "Draft 60", "Adjusted by operators +250"):
+        assert words in page
 
 
 def test_a_draft_is_compared_with_the_live_rules_user_by_user(operator: Client, game: Game) -> None:
