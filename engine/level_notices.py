@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from core.json import encode_text
 from core.models import ConfigurationStatus
+from engine.holding import BACKGROUND_LOCK_MS_MAX, HeldUpError, held_up
 from engine.pipeline import Clock
 from engine.tick_messages import MESSAGE_ID, WRITE_MESSAGES, id_head
 from levels.models import LevelNotice
@@ -35,8 +36,9 @@ logger = logging.getLogger(__name__)
 
 CHUNK: Final = 500
 
-_WINDOW: Final = """
-SELECT max(external_id), count(*) FROM (
+# The same statement says how long to wait for the lock of each of them: another one would be a round trip.
+_WINDOW: Final = f"""
+SELECT max(external_id), count(*), set_config('lock_timeout', '{BACKGROUND_LOCK_MS_MAX}', true) FROM (
     SELECT external_id FROM users_enduser
     WHERE external_id > %(after)s AND (%(until)s::text IS NULL OR external_id <= %(until)s::text)
     ORDER BY external_id LIMIT %(size)s
@@ -93,13 +95,22 @@ def tell_levels(
 ) -> int:
     """Work off the notices created before that moment (None: all); return how many users were told.
 
-    Several workers share the work by notice. After `seconds_max` the rest is left to the next call.
+    Several workers share the work by notice. After `seconds_max` the rest is left to the next call, and so is a notice
+    that has come to a user whom other work holds locked.
     """
     told, begun_s = 0, time.monotonic()
     waiting = LevelNotice.objects.filter(finished__isnull=True)
     if created_before is not None:
         waiting = waiting.filter(created__lt=created_before)
-    while time.monotonic() < begun_s + seconds_max and (count := _next_chunk(waiting, clock, chunk)) is not None:
+    while time.monotonic() < begun_s + seconds_max:
+        try:
+            count = _next_chunk(waiting, clock, chunk)
+        except HeldUpError as error:
+            logger.info("The level notice %s waits for a user whom other work holds locked.", error.work_id)
+            waiting = waiting.exclude(id=error.work_id)
+            continue
+        if count is None:
+            break
         told += count
     return told
 
@@ -116,7 +127,7 @@ def _next_chunk(waiting: QuerySet[LevelNotice], clock: Clock, size: int) -> int 
     among: dict[str, Any] = {"after": notice.last_user, "until": notice.until_user, "size": size}
     with connection.cursor() as cursor:
         cursor.execute(_WINDOW, among)
-        upto, count = cursor.fetchone()
+        upto, count, _ = cursor.fetchone()
         told = _tell(cursor, notice, among | {"upto": upto}, clock) if count else 0
     LevelNotice.objects.filter(id=notice.id).update(
         last_user=upto or notice.last_user, users=F("users") + count, told=F("told") + told
@@ -140,7 +151,8 @@ def _tell(cursor: CursorWrapper, notice: LevelNotice, among: dict[str, Any], clo
 
     The levels are read behind the locks: they are at least as new as those of any event of these users.
     """
-    cursor.execute(_LOCK, among)
+    with held_up(str(notice.id)):
+        cursor.execute(_LOCK, among)
     ids, count = cursor.fetchone()
     levels, created = read_levels(notice.system), clock()
     terms = {

@@ -12,11 +12,14 @@ from django.db import connection
 from django.utils import timezone
 
 from achievements.services import activate_achievement, create_achievement
-from engine import backdate, clock, queue
+from core.services import create_checked, update_checked
+from engine import backdate, clock, level_notices, queue
 from engine.inputs import EventInput
 from engine.models import QueuedEvent
 from engine.pipeline import process
 from engine.tick import pay_due_ticks
+from levels.models import Level
+from levels.notices import editing_levels
 from metrics.models import Event
 from points.models import PointsAward, PointsTrigger
 from streaks.models import Streak
@@ -25,6 +28,7 @@ from tests.processes import locked, until
 from tests.test_batch_events import item, send
 from tests.test_imports import check, confirmed, known
 from users.rules import UserChanges
+from webhooks.services import create_endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -183,3 +187,17 @@ def test_an_import_that_has_come_to_the_user_waits_and_another_goes_on(api: Api,
     first.refresh_from_db()
     assert first.status == "done"
     assert api.get("/v1/users/alice").json()["name"] == "Alice"
+
+
+def test_notices_of_levels_wait_for_the_user_without_holding_others_for_long(api: Api, game: Game) -> None:
+    create_endpoint(url="https://example.com/hook", types=["points.level_changed"])
+    gold = create_checked(Level, system=game.xp, name="Gold", key="gold", points=100)
+    game.trigger(points=10)
+    for user in ("alice", "bob"):
+        study(user, 5)
+    with editing_levels(game.xp, notify=True):
+        update_checked(gold, points=50)
+    with locked("bob"):
+        assert level_notices.tell_levels() == 0
+        assert api.event("alice").status_code == 201
+    assert level_notices.tell_levels() == 2
