@@ -15,7 +15,7 @@ from django.utils.timezone import localtime
 from achievements.models import Achievement, AchievementStatus, Completion
 from achievements.rules import AchievementType
 from achievements.store import shown_achievements
-from core.images import local_badge_url
+from core.images import thumbnail_url
 from core.json import plain_number
 from core.models import ConfigurationStatus
 from levels.models import Level
@@ -168,12 +168,12 @@ def _card(balance: PointsBalance, levels: list[Level], *, name: str, chosen: UUI
     floor = level.points if level else 0
     return {
         "system": system,
-        "badge_url": local_badge_url(system.badge, system.badge_url),
+        "badge_url": thumbnail_url(system.badge, system.badge_url),
         "total": f"{total:,}",
         "maximum": f"{system.max_points:,}" if system.max_points else "",
         "awards": "1 line" if balance.seq == 1 else f"{balance.seq:,} lines",
         "level": level,
-        "level_badge_url": local_badge_url(level.badge, level.badge_url) if level else None,
+        "level_badge_url": thumbnail_url(level.badge, level.badge_url) if level else None,
         "next_level": f"{next_level} from {next_level.points:,}" if next_level else "",
         "missing": f"{next_level.points - total:,} to {next_level}" if next_level else "",
         "percent": 100 * (total - floor) // (next_level.points - floor) if next_level else None,
@@ -272,7 +272,7 @@ def medals(user: EndUser, streak_length: int) -> tuple[list[Medal], list[Medal]]
 def _medal(achievement: Achievement, *, at: datetime | None = None) -> Medal:
     return {
         "achievement": achievement,
-        "badge_url": local_badge_url(achievement.badge, achievement.badge_url),
+        "badge_url": thumbnail_url(achievement.badge, achievement.badge_url),
         "at": at,
         "progress": achievement.occasion,
         "percent": None,

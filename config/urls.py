@@ -25,7 +25,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", healthz),
     path("readyz", readyz),
-    path("media/<path:name>", serve_media),
+    path("media/<path:name>", serve_media, name="media"),
     path("favicon.ico", serve_favicon),
     path("", include("api.urls")),
 ]

@@ -28,7 +28,7 @@ from unfold.widgets import UnfoldAdminImageFieldWidget, UnfoldAdminTextareaWidge
 from core.admin_base import ModelAdmin
 from core.changes import history_of_row
 from core.history import Tracked
-from core.images import BADGE_CONTENT_TYPES, BadgeField, local_badge_url
+from core.images import BADGE_CONTENT_TYPES, BADGE_STORED_PIXELS_MAX, BadgeField, local_badge_url, thumbnail_url
 from core.json import plain_number
 from core.models import Badged, ConfigurationStatus
 from core.once_admin import OnceAdmin
@@ -408,7 +408,13 @@ class BadgedAdmin(ConfigurationAdmin):
         BadgeField: {"widget": BadgeInput(attrs={"accept": ",".join(BADGE_CONTENT_TYPES)})},
         TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})},
     }
-    badge_fieldset = ("Badge", {"fields": ("shown_badge", "badge", "badge_url")})
+    badge_fieldset = (
+        "Badge",
+        {
+            "fields": ("shown_badge", "badge", "badge_url"),
+            "description": f"An uploaded image is stored with at most {BADGE_STORED_PIXELS_MAX} pixels a side.",
+        },
+    )
 
     @admin.display(description="Current badge")
     def shown_badge(self, row: Badged) -> str:
@@ -419,8 +425,8 @@ class BadgedAdmin(ConfigurationAdmin):
 
 
 def with_badge(row: Badged, title: str, subtitle: str = "") -> list[Any]:
-    """Return what a list shows in the column of names: the badge, or two letters in its place."""
-    url = local_badge_url(row.badge, row.badge_url)
+    """Return what a list shows in the column of names: the badge as a thumbnail, or two letters in its place."""
+    url = thumbnail_url(row.badge, row.badge_url)
     image = {"path": url, "squared": True, "borderless": True, "width": 32, "height": 32} if url else None
     return [title, subtitle, title[:2].upper(), image]
 

@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import re
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypedDict
 
@@ -9,16 +12,28 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile, File
+from django.core.files.storage import default_storage
 from django.db import models
 from django.db.models.fields.files import FieldFile, ImageFieldFile
+from django.urls import reverse
 from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 BADGE_BYTES_MAX: Final = 5 * 1024 * 1024
 BADGE_PIXELS_MAX: Final = 4096
+BADGE_STORED_PIXELS_MAX: Final = 512
+"""What is stored, and shown by products, has no longer side: larger uploads are made smaller."""
+THUMBNAIL_PIXELS_MAX: Final = 96
+"""Three times the 32 pixels that a list has for a badge, for dense screens."""
 BADGE_FRAMES_MAX: Final = 500
 BADGE_FOLDER: Final = "badges"
 BADGE_FORMATS: Final = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif"}
 BADGE_CONTENT_TYPES: Final = ("image/png", "image/jpeg", "image/webp", "image/gif")
+THUMBNAIL_FOLDER: Final = f"{BADGE_FOLDER}/thumbnails"
+SMALLER_FOLDER: Final = f"{BADGE_FOLDER}/{BADGE_STORED_PIXELS_MAX}"
+"""Where smaller copies lie of the badges that were stored before large ones were made smaller."""
+_BADGE_FILE: Final = rf"[0-9a-f]{{32}}\.(?:{'|'.join(BADGE_FORMATS.values())})"
+_BADGE: Final = re.compile(rf"{BADGE_FOLDER}/({_BADGE_FILE})")
+_THUMBNAIL: Final = re.compile(rf"{THUMBNAIL_FOLDER}/({_BADGE_FILE})\.webp")
 # What Pillow would carry over from the original, unless it is given something else.
 WITHOUT_METADATA: Final[dict[str, Any]] = {"exif": b"", "xmp": b"", "comment": b"", "icc_profile": None}
 QUALITY: Final = 90
@@ -74,7 +89,8 @@ def _encode(image: Image.Image, options: dict[str, Any]) -> tuple[bytes, str]:
     if format_ != "JPEG" and getattr(image, "is_animated", False):
         _save_animation(image, format_, out, options)
     else:
-        _in_srgb(ImageOps.exif_transpose(image)).save(out, format_, **options)
+        small = _at_most(_in_srgb(ImageOps.exif_transpose(image)), BADGE_STORED_PIXELS_MAX)
+        (_in_palette(small.convert("RGBA")) if format_ == "GIF" else small).save(out, format_, **options)
     return out.getvalue(), BADGE_FORMATS[format_]
 
 
@@ -112,7 +128,7 @@ def _frames(image: Image.Image) -> tuple[list[Image.Image], list[float]]:
                 f"of {BADGE_PIXELS_MAX**2 / 1e6:.1f} million pixels together."
             )
         frame.load()
-        frames.append(_in_srgb(frame.convert("RGBA")))
+        frames.append(_at_most(_in_srgb(frame.convert("RGBA")), BADGE_STORED_PIXELS_MAX))
         durations.append(frame.info.get("duration", 0))
     return frames, durations
 
@@ -127,6 +143,18 @@ def _in_srgb(image: Image.Image) -> Image.Image:
             mode = "RGBA" if plain.mode == "RGBA" else "RGB"
             return ImageCms.profileToProfile(plain, source, srgb, outputMode=mode) or image
     return image
+
+
+def _at_most(image: Image.Image, pixels_max: int) -> Image.Image:
+    """Return the image with its longer side at most so long; as it is if it is no longer."""
+    longer = max(image.size)
+    if longer <= pixels_max:
+        return image
+    if image.mode in {"P", "PA", "1"} or "transparency" in image.info:
+        image = image.convert("RGBA" if image.mode != "1" else "L")  # colours in between are in no palette
+    smooth = image.mode in {"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"}
+    size = tuple(max(1, round(side * pixels_max / longer)) for side in image.size)
+    return image.resize(size, Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST)
 
 
 def _in_palette(frame: Image.Image) -> Image.Image:
@@ -157,6 +185,54 @@ def _too_many_pixels() -> ValidationError:
 def badge_name(data: bytes, ending: str) -> str:
     """Return the name under which an encoded badge is stored: the same for the same image, on every server."""
     return f"{BADGE_FOLDER}/{hashlib.sha256(data).hexdigest()[:32]}.{ending}"
+
+
+# Large images take a second and a hundred megabytes: one at a time in each process.
+_making: Final = threading.Lock()
+
+
+def served_name(name: str) -> str:
+    """Return the name of the stored file that is served under this name, made where it was never asked for before.
+
+    That is a thumbnail, and a smaller copy of a badge that was stored before large ones were made smaller: its address
+    and its name in files of rules stay. Raises FileNotFoundError for the thumbnail of a badge that is not stored.
+    """
+    if found := _THUMBNAIL.fullmatch(name):
+        return _made_once(name, f"{BADGE_FOLDER}/{found[1]}", _thumbnail)
+    if (found := _BADGE.fullmatch(name)) and default_storage.exists(name) and _is_large(name):
+        return _made_once(f"{SMALLER_FOLDER}/{found[1]}", name, lambda data: reencode(data)[0])
+    return name
+
+
+def _is_large(name: str) -> bool:
+    with (
+        default_storage.open(name) as file,
+        suppress(Exception),
+        Image.open(file, formats=list(BADGE_FORMATS)) as image,
+    ):
+        return max(image.size) > BADGE_STORED_PIXELS_MAX
+    return False
+
+
+def _made_once(name: str, source: str, make: Callable[[bytes], bytes]) -> str:
+    """Return `name` once the file is stored, made of the stored file `source`."""
+    with _making:
+        if not default_storage.exists(name):
+            with default_storage.open(source) as file:
+                made = make(file.read())
+            stored = default_storage.save(name, ContentFile(made))
+            if stored != name:  # another process was faster, and the storage found another name for the same content
+                default_storage.delete(stored)
+    return name
+
+
+def _thumbnail(data: bytes) -> bytes:
+    """Return a small still of a badge, whose content is known to be an image."""
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(data), formats=list(BADGE_FORMATS)) as image:
+        small = _at_most(ImageOps.exif_transpose(image).convert("RGBA"), THUMBNAIL_PIXELS_MAX)
+        small.save(out, "WEBP", **WITHOUT_METADATA, quality=QUALITY)
+    return out.getvalue()
 
 
 class BadgeFile(ImageFieldFile):
@@ -213,6 +289,13 @@ def absolute_badge_url(badge: FieldFile, url: str) -> str | None:
 def local_badge_url(badge: FieldFile, url: str) -> str | None:
     """Return the same for a page of this server, by whatever name the browser reached it."""
     return badge.url if badge else url or None
+
+
+def thumbnail_url(badge: FieldFile, url: str) -> str | None:
+    """Return the address of a badge for a list of this server's pages; one hosted elsewhere is shown as it is."""
+    if found := _BADGE.fullmatch(badge.name or ""):
+        return reverse("media", args=[f"{THUMBNAIL_FOLDER}/{found[1]}.webp"])
+    return local_badge_url(badge, url)
 
 
 class BadgeJson(TypedDict):

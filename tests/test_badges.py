@@ -14,13 +14,15 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image, ImageCms, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from achievements.models import Achievement
-from core.images import BADGE_FRAMES_MAX, encoded_badge, reencode
+from config.rule_file.badges import Badges
+from core.images import BADGE_FRAMES_MAX, badge_name, encoded_badge, reencode, thumbnail_url
 from core.services import create_checked, update_checked
 from levels.models import Level
 from points.models import PointsSystem
@@ -282,8 +284,11 @@ def test_the_forms_of_systems_levels_and_achievements_show_their_badge(operator:
     goal = create_checked(Achievement, name="Sharer", type="api", key="sharer", badge=badge())
     rows = {"points/pointssystem": game.xp, "levels/level": level, "achievements/achievement": goal}
     for model, row in rows.items():
-        for page in ("", f"{row.id}/change/"):
-            assert f'src="{row.badge.url}"' in operator.get(f"/admin/{model}/{page}").content.decode().replace("'", '"')
+        form = operator.get(f"/admin/{model}/{row.id}/change/").content.decode()
+        assert f"src='{row.badge.url}'" in form
+        assert (
+            f'loading="lazy" src="{thumbnail_url(row.badge, "")}"' in operator.get(f"/admin/{model}/").content.decode()
+        )
 
 
 def test_a_badge_can_be_removed(operator: Client, game: Game) -> None:
@@ -297,6 +302,112 @@ def test_two_badges_are_refused(operator: Client, game: Game) -> None:
     form = {"name": "XP", "badge": SimpleUploadedFile("badge.png", picture()), "badge_url": "https://example.com/x.png"}
     answer = operator.post(f"/admin/points/pointssystem/{game.xp.id}/change/", form)
     assert "cannot be given together with an uploaded badge" in text_of(answer)
+
+
+# --- Sizes ------------------------------------------------------------------------------------------------------------
+def served(url: str) -> bytes:
+    """Return what anybody gets from an address of this server."""
+    answer: Any = Client().get(url)
+    assert answer.status_code == 200
+    assert answer["Cache-Control"] == "public, max-age=31536000, immutable"
+    return b"".join(answer.streaming_content)
+
+
+def photo(size: tuple[int, int]) -> bytes:
+    """Return an image that is as heavy as a photo of that size."""
+    out = io.BytesIO()
+    channels = [Image.effect_noise((256, 256), spread).resize(size) for spread in (20, 40, 60)]
+    Image.merge("RGB", channels).save(out, "PNG")
+    return out.getvalue()
+
+
+LARGE: dict[str, tuple[Image.Image, str, tuple[int, int]]] = {
+    "colours": (Image.new("RGB", (2048, 1024), "purple"), "PNG", (512, 256)),
+    "a transparent one": (Image.new("RGBA", (600, 1200), (90, 0, 90, 128)), "WEBP", (256, 512)),
+    "a palette": (Image.new("P", (1024, 1024), 7), "PNG", (512, 512)),
+    "a still GIF": (Image.new("P", (1024, 1024), 7), "GIF", (512, 512)),
+    "black and white": (Image.new("1", (1024, 1024), 1), "PNG", (512, 512)),
+    "grey in 16 bits": (Image.new("I;16", (1024, 1024), 40_000), "PNG", (512, 512)),
+    "the colours of printers": (Image.new("CMYK", (1024, 512), (0, 255, 0, 90)), "JPEG", (512, 256)),
+    "a line": (Image.new("RGB", (4096, 1), "purple"), "PNG", (512, 1)),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_a_large_badge_is_stored_with_at_most_512_pixels_a_side_and_looks_the_same(case: str) -> None:
+    image, format_, size = LARGE[case]
+    out = io.BytesIO()
+    image.save(out, format_)
+    stored = Image.open(io.BytesIO(reencode(out.getvalue())[0]))
+    assert (stored.format, stored.size) == (format_, size)
+    small, large = (each.convert("RGBA").getpixel((0, 0)) for each in (stored, Image.open(io.BytesIO(out.getvalue()))))
+    assert all(abs(a - b) < 4 for a, b in zip(small, large, strict=True))  # type: ignore[arg-type]
+
+
+def test_a_badge_of_512_pixels_keeps_each_of_them() -> None:
+    data = photo((512, 512))
+    assert seen(Image.open(io.BytesIO(reencode(data)[0]))) == seen(Image.open(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "GIF"])
+def test_a_large_animation_keeps_moving_for_products_and_its_thumbnail_is_a_still(
+    format_: str, api: Api, game: Game, settings: Any
+) -> None:
+    settings.PUBLIC_URL = ""
+    data = animation(format_, size=(1024, 768), duration=[100, 200, 300])
+    update_checked(game.xp, badge=ContentFile(data, name="badge"))
+    badge = Image.open(io.BytesIO(served(api.get("/v1/points/xp").json()["badgeUrl"])))
+    assert (badge.size, getattr(badge, "n_frames", 1)) == ((512, 384), 3)
+    still = Image.open(io.BytesIO(served(thumbnail_url(game.xp.badge, "") or "")))
+    assert (still.size, getattr(still, "n_frames", 1), still.format) == ((96, 72), 1, "WEBP")
+
+
+def test_a_list_of_levels_with_large_badges_stays_light(operator: Client, game: Game, tmp_path: Path) -> None:
+    heavy = photo((1024, 1024))
+    for number in range(3):
+        badge = ContentFile(heavy, name="badge.png")
+        create_checked(Level, system=game.xp, name=f"L{number}", key=f"l{number}", points=number, badge=badge)
+    page = operator.get("/admin/levels/level/").content.decode()
+    shown = set(re.findall(r'<img loading="lazy" src="([^"]+)"[^>]*width="32" height="32"', page))
+    (url,) = shown
+    assert len(served(url)) < 10_000 < len(heavy) / 100
+    # Made once, however many look at it.
+    assert served(url) == served(url)
+    assert len(list((tmp_path / "badges" / "thumbnails").iterdir())) == 1
+
+
+def test_a_badge_hosted_elsewhere_is_loaded_by_lists_when_it_is_scrolled_to(operator: Client, game: Game) -> None:
+    update_checked(game.xp, badge_url="https://cdn.example.com/xp.png")
+    page = operator.get("/admin/points/pointssystem/").content.decode()
+    assert re.search(r'<img loading="lazy" src="https://cdn.example.com/xp.png"[^>]*width="32" height="32"', page)
+
+
+def test_a_badge_that_was_stored_before_is_served_smaller_from_its_address_and_exported_as_it_is(
+    operator: Client, api: Api, game: Game, tmp_path: Path
+) -> None:
+    heavy = photo((2048, 1024))
+    name = default_storage.save(badge_name(heavy, "png"), ContentFile(heavy))
+    PointsSystem.objects.filter(id=game.xp.id).update(badge=name)
+    stored = PointsSystem.objects.get(id=game.xp.id).badge
+    assert api.get("/v1/points/xp").json()["badgeUrl"].endswith(f"/media/{name}")
+
+    for _ in range(2):
+        small = served(f"/media/{name}")
+        assert Image.open(io.BytesIO(small)).size == (512, 256)
+        assert Image.open(io.BytesIO(served(thumbnail_url(stored, "") or ""))).size == (96, 48)
+    assert len(list(tmp_path.rglob("*.*"))) == 3
+
+    (tmp_path / "rules").mkdir()
+    Badges(tmp_path / "rules").write(name)
+    assert badge_name((tmp_path / "rules" / name).read_bytes(), "png") == name
+
+
+@pytest.mark.parametrize(
+    "name", ["thumbnails/0123456789abcdef0123456789abcdef.png.webp", "thumbnails/x.webp", "thumbnails/", "512/x.png"]
+)
+def test_no_thumbnail_is_made_of_what_is_not_stored(name: str, operator: Client, tmp_path: Path) -> None:
+    assert operator.get(f"/media/badges/{name}").status_code == 404
+    assert not list(tmp_path.rglob("*.*"))
 
 
 # --- A form with an error --------------------------------------------------------------------------------------------
