@@ -237,6 +237,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-old-submissions": _every(5 * 60, "core.tasks.forget_old_submissions"),
     "end-streaks": _every(60, "engine.tasks.end_streaks"),
     "mark-boosts": _every(15, "engine.tasks.mark_boosts"),
+    "empty-attributes": _every(5, "engine.tasks.empty_attributes"),
     "look-back": _every(5, "engine.tasks.look_back"),
     "tell-levels": _every(5, "engine.tasks.tell_levels"),
     "pay-time-triggers": _every(10, "engine.tasks.pay_time_triggers"),

@@ -43,6 +43,7 @@ STATUS_COLOURS = {
     "Inactive": "warning",
     "Locked": "warning",
     "Archived": "danger",
+    "Being emptied": "info",
 }
 
 

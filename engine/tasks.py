@@ -6,7 +6,7 @@ from typing import Final
 from celery import shared_task
 from django.utils import timezone
 
-from engine import backdate, clock, level_notices, queue, tick
+from engine import backdate, clock, emptying, level_notices, queue, tick
 
 TASK_S_MAX: Final = 8
 """How long a task works before the worker does what else is waiting; the next one goes on where it stopped."""
@@ -49,3 +49,9 @@ def look_back() -> None:
 def tell_levels() -> None:
     """Tell the users whose level an edit changed, where that was asked for."""
     level_notices.tell_levels(created_before=timezone.now() - SETTLING, seconds_max=TASK_S_MAX)
+
+
+@shared_task
+def empty_attributes() -> None:
+    """Remove what is stored under the keys of attributes that begin empty."""
+    emptying.empty_attributes(created_before=timezone.now() - SETTLING, seconds_max=TASK_S_MAX)

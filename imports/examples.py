@@ -64,9 +64,9 @@ def _attribute_keys() -> list[str]:
 
 def _users() -> Iterator[Row]:
     attributes = len(_attribute_keys())
-    full = ("learner-1", "Alice Adeyemi", "alice@example.com", "Europe/London", "2026-01-31", "true")
+    full = ("example-1", "Alice Adeyemi", "alice@example.com", "Europe/London", "2026-01-31", "true")
     yield full + ("example",) * attributes
-    yield ("learner-2", "Bob", *(None,) * (4 + attributes))
+    yield ("example-2", "Bob", *(None,) * (4 + attributes))
 
 
 def _openings() -> Iterator[Row]:

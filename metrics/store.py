@@ -86,6 +86,24 @@ DO UPDATE SET total = excluded.total, peak = excluded.peak, at = excluded.at
 """
 
 
+# Emptying an attribute of events: whose events carry a value under its key, and what takes it away, under their locks.
+# With it go the totals of filters by the key: one that is missing is computed from the events when it is needed.
+CARRIES_KEY: Final = """
+SELECT user_id FROM metrics_event WHERE user_id = ANY(%(users)s) AND attributes ? %(key)s
+UNION
+SELECT user_id FROM metrics_metrictotal
+WHERE user_id = ANY(%(users)s) AND (CASE filter WHEN '' THEN '{}' ELSE filter END)::jsonb ? %(key)s
+"""
+
+REMOVE_KEY: Final = """
+UPDATE metrics_event SET attributes = attributes - %(key)s WHERE user_id = ANY(%(users)s) AND attributes ? %(key)s
+"""
+
+REMOVE_TOTALS_OF_KEY: Final = """
+DELETE FROM metrics_metrictotal
+WHERE user_id = ANY(%(users)s) AND (CASE filter WHEN '' THEN '{}' ELSE filter END)::jsonb ? %(key)s
+"""
+
 ADD_DAYS: Final = """
 INSERT INTO metrics_metricday (user_id, metric_id, day, change)
 SELECT n.user_id, n.metric_id, n.day, n.change

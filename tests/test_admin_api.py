@@ -430,7 +430,8 @@ def test_the_key_of_an_archived_row_is_free_again(api: Api, game: Game) -> None:
     for path, row in ((ATTRIBUTES, game.plan), (METRICS, game.flashcards), (SYSTEMS, game.energy)):
         archive(row=row)
         of_attribute = {"type": "user"} if path == ATTRIBUTES else {}
-        made = create_one(api, path, {"name": "Again", "key": row.key} | of_attribute)
+        option = "?beginEmpty=true" if path == ATTRIBUTES else ""
+        made = create_one(api, path + option, {"name": "Again", "key": row.key} | of_attribute)
         assert made["id"] != str(row.id)
 
 

@@ -12,8 +12,9 @@ from django.db import connection
 from django.utils import timezone
 
 from achievements.services import activate_achievement, create_achievement
-from core.services import create_checked, update_checked
+from core.services import archive, create_checked, update_checked
 from engine import backdate, clock, level_notices, queue
+from engine.emptying import empty_attributes
 from engine.inputs import EventInput
 from engine.models import QueuedEvent
 from engine.pipeline import process
@@ -28,6 +29,7 @@ from tests.processes import locked, until
 from tests.test_batch_events import item, send
 from tests.test_imports import check, confirmed, known
 from users.rules import UserChanges
+from users.services import create_attribute
 from webhooks.services import create_endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -172,6 +174,23 @@ def test_a_time_trigger_of_whom_the_user_is_not_pays_on(game: Game) -> None:
         assert pay_due_ticks(due, clock=lambda: due) == 1
         assert list(PointsAward.objects.values_list("user__external_id", "awarded")) == [("bob", 5)]
     assert pay_due_ticks(due, clock=lambda: due) == 2
+    call_command("verify")
+
+
+def test_emptying_an_attribute_waits_with_the_user_and_of_events_goes_on(api: Api, game: Game) -> None:
+    api.send("POST", "/v1/users", {"id": "alice", "attributes": {"plan": "pro"}})
+    api.event("bob", category="grammar")
+    renewed = []
+    for attribute in (game.plan, game.category):
+        archive(row=attribute)
+        renewed.append(create_attribute(name="New", key=attribute.key, type=attribute.type, begin_empty=True))
+    with locked("alice"):
+        assert empty_attributes() == 1
+        for attribute in renewed:
+            attribute.refresh_from_db()
+        assert [attribute.status for attribute in renewed] == ["emptying", "active"]
+    assert empty_attributes() == 1
+    assert api.get("/v1/users/alice").json()["attributes"] == {}
     call_command("verify")
 
 

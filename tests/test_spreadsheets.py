@@ -262,7 +262,7 @@ def test_each_example_passes_its_check(operator: Client, api: Api, game: Game) -
     users: Any = operator.get(f"{EXAMPLE}users/")
     assert users.getvalue().decode("utf-8-sig").splitlines()[0].endswith('"attributes.plan"')
     uploaded(operator, "users", operator.get(f"{EXAMPLE}users/").getvalue())
-    assert api.get("/v1/users/learner-1").json()["attributes"] == {"plan": "example"}
+    assert api.get("/v1/users/example-1").json()["attributes"] == {"plan": "example"}
     for kind in ("openings", "adjustments"):
         ImportRun.objects.all().delete()
         file: Any = operator.get(f"{EXAMPLE}{kind}/")

@@ -1,6 +1,6 @@
 """The product's users, and the attributes that they and their events may carry."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -61,9 +61,18 @@ class AttributeType(models.TextChoices):
     EVENT = "event", "Event"
 
 
+class AttributeStatus(models.TextChoices):
+    """An attribute with the key of an archived one is emptied first: what is stored under a key belongs to the key."""
+
+    ACTIVE = "active", "Active"
+    EMPTYING = "emptying", "Being emptied"
+    ARCHIVED = "archived", "Archived"
+
+
 class Attribute(Configuration):
     """A key that users or events may carry a value under; one that was not set up first is refused."""
 
+    status = models.CharField(max_length=16, choices=AttributeStatus, default=AttributeStatus.ACTIVE, editable=False)
     name = models.CharField(max_length=NAME_LENGTH_MAX)
     key = models.CharField(max_length=KEY_LENGTH_MAX, validators=[validate_key])
     type = models.CharField(max_length=8, choices=AttributeType)
@@ -82,6 +91,31 @@ class Attribute(Configuration):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.get_type_display().lower()})"
+
+    def fields_when_restored(self) -> dict[str, Any]:
+        """Go on with emptying one that was archived before it was empty."""
+        is_empty = not AttributeEmptying.objects.filter(attribute=self, finished__isnull=True).exists()
+        return {"status": AttributeStatus.ACTIVE if is_empty else AttributeStatus.EMPTYING}
+
+
+class AttributeEmptying(models.Model):
+    """The removal of what is stored under an attribute's key, before the attribute is active.
+
+    It is how far it has come, to go on there after a crash.
+    """
+
+    attribute = models.OneToOneField(Attribute, on_delete=models.CASCADE, primary_key=True, related_name="emptying")
+    last_user = models.UUIDField(null=True, help_text="The last user who was looked at; ids are in time order.")
+    looked_at = models.BigIntegerField(default=0, help_text="How many users were looked at.")
+    emptied = models.BigIntegerField(default=0, help_text="Of how many users something was removed.")
+    created = models.DateTimeField()
+    finished = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("created", "attribute")
+
+    def __str__(self) -> str:
+        return f"{self.attribute_id}: {self.emptied} of {self.looked_at}"
 
 
 class AttributeFilter(Tracked):

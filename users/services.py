@@ -1,19 +1,59 @@
-"""What operators do with filters by attributes, whatever they filter for."""
+"""What operators do with attributes, and with filters by them, whatever they filter for."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
 
-from core.models import ConfigurationStatus
 from core.services import create_checked
-from users.models import Attribute, AttributeFilter, AttributeType
+from users.models import (
+    Attribute,
+    AttributeEmptying,
+    AttributeFilter,
+    AttributeStatus,
+    AttributeType,
+)
 
 Filters = Sequence[tuple[Attribute, str]]
 """Attributes and the values that they must have."""
 
 FIELD_OF_TYPE = {AttributeType.USER: "user_filters", AttributeType.EVENT: "event_filters"}
 """What the services call the filters by the user's and by the event's attributes."""
+
+
+@transaction.atomic
+def create_attribute(*, begin_empty: bool = False, **fields: Any) -> Attribute:
+    """Make an attribute. Raises ValidationError where it is not valid.
+
+    What is stored under a key that was archived would match the new attribute's filters. So it is refused, unless it is
+    to `begin_empty`: then the workers remove that first, and the attribute is active when they are done.
+    """
+    archived = archived_attribute(fields["type"], fields["key"])
+    if archived is None:
+        return create_checked(Attribute, **fields)
+    if not begin_empty:
+        raise ValidationError(
+            {
+                "key": f"belongs to «{archived}», which was archived (ID {archived.id}): restore that in the admin, or "
+                "begin empty (?beginEmpty=true), which removes for ever what is stored under the key."
+            }
+        )
+    attribute = create_checked(Attribute, status=AttributeStatus.EMPTYING, **fields)
+    begin_emptying(attribute)
+    return attribute
+
+
+def archived_attribute(type_: str, key: str) -> Attribute | None:
+    """Return the attribute that was archived last with this key, if there is one."""
+    archived = Attribute.objects.filter(type=type_, key=key, status=AttributeStatus.ARCHIVED)
+    return archived.order_by("updated", "id").last()
+
+
+def begin_emptying(attribute: Attribute) -> None:
+    """Have the workers remove what is stored under the key of a new attribute."""
+    AttributeEmptying.objects.create(attribute=attribute, created=timezone.now())
 
 
 def check_attributes(type_: AttributeType, filters: Filters) -> None:
@@ -23,8 +63,10 @@ def check_attributes(type_: AttributeType, filters: Filters) -> None:
     if len(set(attributes)) < len(attributes):
         raise ValidationError({field: "can have each attribute only once."})
     for attribute in attributes:
-        if attribute.status == ConfigurationStatus.ARCHIVED:
+        if attribute.status == AttributeStatus.ARCHIVED:
             raise ValidationError({field: f"cannot have «{attribute}», which is archived: restore it first."})
+        if attribute.status == AttributeStatus.EMPTYING:
+            raise ValidationError({field: f"cannot have «{attribute}» yet, which is being emptied: wait until it is."})
         if attribute.type != type_:
             raise ValidationError({field: f"cannot have «{attribute}», which is an attribute of another type."})
 

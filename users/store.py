@@ -51,6 +51,21 @@ WHERE u.id = n.id
 
 REMOVE: Final = "DELETE FROM users_enduser u USING json_array_elements_text(%s) AS n(id) WHERE u.id = n.id::uuid"
 
+# Emptying an attribute: which of some users carry a value under its key, and what takes it away under their locks,
+# which are taken in the order of all writers.
+CARRIES_KEY: Final = "SELECT id FROM users_enduser WHERE id = ANY(%(users)s) AND attributes ? %(key)s"
+
+LOCK_BY_ID: Final = """
+SELECT u.id FROM users_enduser u
+CROSS JOIN (SELECT set_config('lock_timeout', %(wait_ms)s::int::text, true) OFFSET 0) AS told
+WHERE u.id = ANY(%(users)s) ORDER BY u.external_id FOR NO KEY UPDATE OF u
+"""
+
+REMOVE_KEY: Final = """
+UPDATE users_enduser SET attributes = attributes - %(key)s, updated = %(now)s
+WHERE id = ANY(%(users)s) AND attributes ? %(key)s
+"""
+
 _decoder = msgspec.json.Decoder(list[User])
 
 

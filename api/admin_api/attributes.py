@@ -1,8 +1,10 @@
 """Attributes in the Admin API."""
 
-from typing import ClassVar
+from dataclasses import replace
+from functools import partial
+from typing import ClassVar, Final
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from msgspec import UNSET, UnsetType
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,10 +12,19 @@ from rest_framework.views import APIView
 
 from api.admin_api.resources import IDS, PAGE, DeletedJson, Patch, Resource, given_fields, one_of
 from api.openapi import body_of, created_of, deleted_of, errors, json_of, updated_of
+from api.parameters import strict_flag
 from core.fields import Fields
-from core.services import create_checked, update_checked
+from core.services import update_checked
 from users.models import Attribute, AttributeType
 from users.render import AdminAttributeJson, render_admin_attribute
+from users.services import create_attribute
+
+BEGIN_EMPTY: Final = OpenApiParameter(
+    "beginEmpty",
+    bool,
+    description="For keys that were archived: what is stored under them is removed for ever, in the background. Until "
+    "that is done the attributes are refused in users, events and filters.",
+)
 
 
 class AttributeItem(Fields, frozen=True):
@@ -56,12 +67,15 @@ class AttributesView(APIView):
     @extend_schema(
         operation_id="admin_attributes_create",
         summary="Create attributes",
+        parameters=[BEGIN_EMPTY],
         request=body_of(list[AttributeItem]),
         responses={**created_of(AdminAttributeJson), **errors(400, 401, 422)},
     )
     def post(self, request: Request) -> Response:
         """Make up to 100 attributes."""
-        return _attributes().create(request, AttributeItem, _create_attribute)
+        begin_empty = strict_flag(request, "beginEmpty")
+        resource = replace(_attributes(), options=("beginEmpty",))
+        return resource.create(request, AttributeItem, partial(_create_attribute, begin_empty=begin_empty))
 
     @extend_schema(
         operation_id="admin_attributes_update",
@@ -99,6 +113,6 @@ class AttributeView(APIView):
         return _attributes().get(id)
 
 
-def _create_attribute(item: AttributeItem) -> AdminAttributeJson:
+def _create_attribute(item: AttributeItem, *, begin_empty: bool) -> AdminAttributeJson:
     one_of("type", item.type, AttributeType.values)
-    return render_admin_attribute(create_checked(Attribute, **given_fields(item)))
+    return render_admin_attribute(create_attribute(begin_empty=begin_empty, **given_fields(item)))

@@ -27,7 +27,8 @@ from points.models import PointsTrigger
 from points.services import create_system, create_trigger, update_trigger
 from streaks.models import StreakSettings
 from streaks.services import update_settings
-from users.models import Attribute, AttributeType
+from users.models import AttributeType
+from users.services import create_attribute
 
 
 def write(operation: Operation, rows: Rows) -> None:
@@ -59,7 +60,7 @@ def _write_attribute(type_: AttributeType) -> Callable[[Operation, Rows], Any]:
     def write_attribute(operation: Operation, rows: Rows) -> Any:
         fields = rows.keywords(operation)
         if operation.verb == Verb.CREATE:
-            return create_checked(Attribute, key=operation.key, type=type_, **fields)
+            return create_attribute(key=operation.key, type=type_, **fields)
         return update_checked(_stored(operation), **_restored(operation), **fields)
 
     return write_attribute
