@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -34,6 +33,7 @@ from core.admin import (
     without_zeros,
 )
 from core.admin_base import TabularInline
+from core.inline_rows import RowsByReference
 from core.services import check_type_change
 from metrics.services import check_filters
 from users.admin_filters import FilterFormSet
@@ -80,8 +80,10 @@ class FilterInline(TabularInline):
     verbose_name_plural = "filters: all must match for the achievement to be completed"
 
 
-class PrerequisiteFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # Django's forms take no parameter at run time
+class PrerequisiteFormSet(RowsByReference):
     """What a composite needs. The rows of another type are hidden on the page, and dropped here."""
+
+    reference = "prerequisite"
 
     def clean(self) -> None:
         """Refuse none at all, the same twice, what is archived, and a circle."""

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
@@ -12,6 +11,7 @@ from django.urls import reverse
 from core.admin import ConfigurationForm, HistoryAdmin, kept_rows
 from core.admin_base import TabularInline
 from core.history import SYSTEM, acting
+from core.inline_rows import RowsByReference
 from streaks.models import StreakMetric, StreakSettings
 from streaks.services import check_metrics
 
@@ -22,8 +22,10 @@ EXPLANATION = (
 )
 
 
-class MetricFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # Django's forms take no parameter at run time
+class MetricFormSet(RowsByReference):
     """The metrics that count."""
+
+    reference = "metric"
 
     def clean(self) -> None:
         """Refuse what the Admin API refuses, in the same words."""

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from django import forms
 from django.core.exceptions import ValidationError
 
 from core.admin import kept_rows
+from core.inline_rows import RowsByReference
 from core.services import messages_by_field
 from users.models import AttributeType
 from users.services import FIELD_OF_TYPE, Filters
@@ -17,8 +17,10 @@ SUBJECTS: Final = {
 """What the page calls what the services say something of."""
 
 
-class FilterFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg] # Django's forms take no parameter at run time
+class FilterFormSet(RowsByReference):
     """Filters by attributes, checked together as the Admin API checks them."""
+
+    reference = "attribute"
 
     def check(self, user_filters: Filters, event_filters: Filters) -> None:
         """Raise ValidationError where `self.instance` cannot have these."""
