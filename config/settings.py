@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
     "django.contrib.admin",
+    "access",  # before the next, whose command `createsuperuser` it replaces
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -80,7 +81,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "core",
-    "access",
     "users",
     "webhooks",
     "metrics",
@@ -273,8 +273,11 @@ LOGIN_REDIRECT_URL = "admin:index"
 LOGIN_RATE_ADDRESS = read_rate_limit("LOGIN_RATE_ADDRESS", env.str("LOGIN_RATE_ADDRESS", default="30/5 minute"))
 LOGIN_RATE_NAME = read_rate_limit("LOGIN_RATE_NAME", env.str("LOGIN_RATE_NAME", default="10/minute"))
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "access.passwords.GuessablePasswordValidator"},
 ]
 
 # --- Files -----------------------------------------------------------------------------------------------------------
