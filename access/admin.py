@@ -56,6 +56,8 @@ class KeyAdmin(ConfigurationAdmin):
     actions = ("revoke_selected",)
     actions_row = ("revoke_one",)
     actions_detail = actions_row
+    archived_label = "Revoked"
+    archived_hint = "Calls with this key are refused, for good."
     offered_in = {"revoke_one": (ConfigurationStatus.ACTIVE,)}
     readonly_fields = ("shown_prefix", "shown_status", "created", "shown_last_used")
 

@@ -11,7 +11,10 @@ from django.core.exceptions import ValidationError
 LEFT_MIN: Final = 8
 """How many letters and figures of a password must be neither name nor date."""
 DIFFERENT_MIN: Final = 5
-HELP: Final = "Your password must not be a common one, a date, or like your name, login or email address, whatever is added to it."
+HELP: Final = (
+    "Your password must not be a common one, a date, or like your name, login or email address, "
+    "whatever is added to it."
+)
 LIKE_NAME: Final = "The password is too much like the name, login or email address."
 DATE: Final = "The password is little more than a date."
 NAME_AND_DATE: Final = "The password is little more than a name and a date."
@@ -70,7 +73,7 @@ def _plain(text: str) -> str:
 
 
 def _cores(folded: str) -> Iterator[str]:
-    """Yield what a password may be at heart: without signs, without what is around its letters, once instead of twice."""
+    """Yield what a password may be at heart: without signs, without what is around its letters, once, not twice."""
     bare = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", folded)
     for text in (folded, _plain(folded), bare, _plain(bare)):
         yield text

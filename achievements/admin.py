@@ -137,7 +137,7 @@ class AchievementAdmin(BadgedAdmin):
     )
     conditional_fields = {field: only_for(type_) for type_, fields in ACHIEVEMENT_FIELDS.items() for field in fields}
     actions: Sequence[str] = ("lock_selected", "archive_selected", "restore_selected")
-    actions_row: Sequence[str] = ("lock_one", "archive_one")
+    actions_row: Sequence[str] = ("lock_one", "archive_one", "restore_one")
     readonly_preprocess_fields = {"metric_value": without_zeros}
     offered_in = {
         "activate_one": (AchievementStatus.INACTIVE, AchievementStatus.LOCKED),

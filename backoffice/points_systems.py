@@ -97,7 +97,8 @@ class PointsSystemAdmin(AnalyticsAdmin, PreviewAdmin, BadgedAdmin):
         (None, {"fields": ("name", "key", "description", "max_points")}),
         BadgedAdmin.badge_fieldset,
     )
-    actions_row = ("archive_one",)
+    actions_row = ("archive_one", "restore_one")
+    actions_detail = actions_row
     change_form_datasets = (TriggersTab, BoostsTab, LevelsTab)
     change_form_outer_after_template = "backoffice/points_system_tabs.html"
 

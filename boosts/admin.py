@@ -139,7 +139,7 @@ class BoostAdmin(ConfigurationAdmin):
     readonly_fields = ("shown_status",)
     fields = ("system", "name", "multiplier", "rounding", "start", "end")
     actions: Sequence[str] = ("activate_selected", "finish_selected", "archive_selected", "restore_selected")
-    actions_row = ("activate_one", "finish_one", "archive_one")
+    actions_row = ("activate_one", "finish_one", "archive_one", "restore_one")
     actions_detail = actions_row
     offered_in = {
         "activate_one": (BoostPhase.INACTIVE,),

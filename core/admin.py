@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import ForeignKey, Model, QuerySet, TextField
 from django.forms.renderers import BaseRenderer
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -30,7 +30,7 @@ from core.changes import history_of_row
 from core.history import Tracked
 from core.images import BADGE_CONTENT_TYPES, BADGE_STORED_PIXELS_MAX, BadgeField, local_badge_url, thumbnail_url
 from core.json import plain_number
-from core.models import Badged, ConfigurationStatus
+from core.models import Badged, Configuration, ConfigurationStatus
 from core.once_admin import OnceAdmin
 from core.services import archive, restore, sentences_of
 from core.shown import inputs_of, is_same
@@ -288,14 +288,20 @@ class ConfigurationAdmin(HistoryAdmin):
     """The admin of a table of configuration.
 
     `offered_in` says, by the name of an action on one row, at which statuses it makes sense; others always do.
-    `empty_hint` says what the rows are for where there are none.
+    `empty_hint` says what the rows are for where there are none. `archived_hint` says, on the page of a row that is
+    archived, what that means; such a row can be looked at and restored.
     """
 
     form: type[forms.ModelForm] = ConfigurationForm  # type: ignore[type-arg] # as above
     list_filter: Sequence[Any] = (LiveFilter,)
     list_per_page = 50
     actions: Sequence[str] = ("archive_selected", "restore_selected")
+    actions_row: Sequence[str] = ("archive_one", "restore_one")
+    actions_detail: Sequence[Any] = ("archive_one", "restore_one")
+    change_form_outer_before_template = "core/archived.html"
     empty_hint = ""
+    archived_label = "Archived"
+    archived_hint = "It is out of the rules, and cannot be changed unless it is restored. Its past stays."
     offered_in: ClassVar[dict[str, tuple[str, ...]]] = {}
     warn_unsaved_form = True
 
@@ -335,11 +341,16 @@ class ConfigurationAdmin(HistoryAdmin):
         """Archive one row."""
         self.archive_selected(request, rows)
 
+    @row_action("Restore", "unarchive", dialog("Restore «{row}»?", "It can be changed and used again.", "Restore"))
+    def restore_one(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """Bring one row back."""
+        self.restore_selected(request, rows)
+
     def is_offered(self, action_name: str, row: Any) -> bool:
         """Tell whether an action on one row, by its unfold name (such as points_pointstrigger_activate_one), fits."""
         name = action_name.removeprefix(f"{self.opts.app_label}_{self.opts.model_name}_")
-        if name == "archive_one":
-            return bool(row.status != ConfigurationStatus.ARCHIVED)
+        if name in ("archive_one", "restore_one"):
+            return is_archived(row) == (name == "restore_one")
         return self.status_of(row) in self.offered_in.get(name, (self.status_of(row),))
 
     def status_of(self, row: Any) -> str:
@@ -351,6 +362,25 @@ class ConfigurationAdmin(HistoryAdmin):
         found = super().get_actions_detail(request, object_id)
         row = self.get_object(request, object_id) if found else None
         return [each for each in found if row is not None and self.is_offered(each.action_name, row)]
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse for a row that is archived: its page is shown, read only."""
+        return super().has_change_permission(request, obj) and not is_archived(obj)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say that a row is archived, also to who sends a form that was opened before it was."""
+        row = self.get_object(request, unquote(object_id))
+        if not is_archived(row):
+            response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
+            return response
+        if request.method == "POST" and "dataset" not in request.POST and self.has_change_permission(request):
+            messages.error(request, f"Not saved: «{row}» is {self.archived_label.lower()}, and cannot be changed.")
+            return HttpResponseRedirect(request.get_full_path())
+        context = {**(extra_context or {}), "archived_row": row}
+        shown: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return shown
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Leave out of what the address proposes for a new row the references to what is not there, or archived."""
@@ -379,6 +409,11 @@ class ConfigurationAdmin(HistoryAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse: configuration is archived, so that what was awarded by it stays explained."""
         return False
+
+
+def is_archived(row: Any) -> bool:
+    """Tell whether a row, if it is one of configuration, is archived."""
+    return isinstance(row, Configuration) and row.status == ConfigurationStatus.ARCHIVED
 
 
 def kept_rows(formset: Any) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ NOTIFY: Final = "notify"
 TELL: Final = "Tell these users"
 TELLS: Final = "Sends points.level_changed for each user whose level this changes, in the background."
 ARCHIVES: Final = "Its users fall to the level below at once. It can be restored."
+RESTORES: Final = "Users who have its points, and no higher level, have it again at once."
 
 
 def changes_without(levels: Iterable[Level]) -> LevelChanges:
@@ -96,7 +97,7 @@ class LevelForm(ConfigurationForm):
 
 
 class ArchiveLevelForm(BaseDialogForm):
-    """The dialog before a level is archived."""
+    """The dialog before a level is archived or restored."""
 
     form_before_template = "levels/changes.html"
 
@@ -124,7 +125,8 @@ class LevelAdmin(BadgedAdmin):
         BadgedAdmin.badge_fieldset,
         ("Users whose level changes", {"fields": ("notify", "confirmed")}),
     )
-    actions_row = ("archive_one",)
+    actions_row = ("archive_one", "restore_one")
+    actions_detail = actions_row
     list_before_template = "levels/notices_of_all.html"
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -159,20 +161,18 @@ class LevelAdmin(BadgedAdmin):
         archived = list(queryset.filter(status=ConfigurationStatus.ARCHIVED).select_related("system"))
         page = self._ask(request, archived, "Restore these levels?", "Restore")
         if page is None:
-            with _editing(request, archived):
-                each_or_message(
-                    request,
-                    queryset.filter(id__in=[each.id for each in archived]),
-                    restore,
-                    "restored",
-                    NOTHING_TO_RESTORE,
-                )
+            self._restore(request, archived)
         return page
 
     @row_action("Archive", "archive", dialog("Archive «{row}»?", ARCHIVES, "Archive", ArchiveLevelForm))
     def archive_one(self, request: HttpRequest, rows: QuerySet[Level]) -> None:
         """Archive one level."""
         self._archive(request, list(rows.exclude(status=ConfigurationStatus.ARCHIVED).select_related("system")))
+
+    @row_action("Restore", "unarchive", dialog("Restore «{row}»?", RESTORES, "Restore", ArchiveLevelForm))
+    def restore_one(self, request: HttpRequest, rows: QuerySet[Level]) -> None:
+        """Bring one level back."""
+        self._restore(request, list(rows.filter(status=ConfigurationStatus.ARCHIVED).select_related("system")))
 
     def _ask(self, request: HttpRequest, levels: list[Level], title: str, submit: str) -> HttpResponse | None:
         """Return the page that says whose level changes; None where nobody's does, or once it was confirmed."""
@@ -194,6 +194,11 @@ class LevelAdmin(BadgedAdmin):
         with _editing(request, levels):
             rows = Level.objects.filter(id__in=[level.id for level in levels])
             super().archive_selected(request, rows)
+
+    def _restore(self, request: HttpRequest, levels: list[Level]) -> None:
+        with _editing(request, levels):
+            rows = Level.objects.filter(id__in=[level.id for level in levels])
+            each_or_message(request, rows, restore, "restored", NOTHING_TO_RESTORE)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Keep the key and the points system for ever: products ask for levels by them."""

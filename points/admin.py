@@ -125,7 +125,7 @@ class PointsTriggerAdmin(ConfigurationAdmin):
         "block_if_out_of_points": only_for(TriggerType.METRIC),
     }
     actions: Sequence[str] = ("activate_selected", "deactivate_selected", "archive_selected", "restore_selected")
-    actions_row = ("activate_one", "deactivate_one", "archive_one")
+    actions_row = ("activate_one", "deactivate_one", "archive_one", "restore_one")
     actions_detail = actions_row
     offered_in = {"activate_one": (TriggerStatus.INACTIVE,), "deactivate_one": (TriggerStatus.ACTIVE,)}
 

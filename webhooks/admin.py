@@ -134,6 +134,7 @@ class EndpointAdmin(ConfigurationAdmin):
         "enable_one",
         "disable_one",
         "archive_one",
+        "restore_one",
     )
     actions_detail = (
         "send_test_one",
@@ -143,6 +144,7 @@ class EndpointAdmin(ConfigurationAdmin):
         "enable_one",
         "disable_one",
         "archive_one",
+        "restore_one",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
