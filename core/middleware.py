@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import BadRequest
 from django.db import DataError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 
 from core.history import SYSTEM, Actor, acting
 from core.refused import bad_request
@@ -38,8 +38,10 @@ class ReadableMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        """Raise BadRequest for NUL, which PostgreSQL keeps in no text, anywhere in a request."""
-        if any("\x00" in text for text in _texts_of(request, kwargs)):
+        """Refuse NUL, which PostgreSQL keeps in no text, in any parameter and field; nothing has an address with it."""
+        if any(isinstance(value, str) and "\x00" in value for value in kwargs.values()):
+            raise Http404
+        if any("\x00" in text for text in _texts_of(request)):
             raise BadRequest("There is a NUL character in it, which no text can have.")
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -50,8 +52,7 @@ class ReadableMiddleware:
         return bad_request(request, exception)
 
 
-def _texts_of(request: HttpRequest, kwargs: dict[str, Any]) -> Iterator[str]:
-    yield from (value for value in kwargs.values() if isinstance(value, str))
+def _texts_of(request: HttpRequest) -> Iterator[str]:
     for given in (request.GET, request.POST):
         for name, values in given.lists():
             yield name
