@@ -98,6 +98,14 @@ def test_an_id_of_white_space_alone_is_none(game: Game) -> None:
     assert errors_of(run) == [(2, "id", "id must be a string that is not empty.")]
 
 
+def test_an_id_that_no_user_can_have_is_named_as_by_the_api(game: Game) -> None:
+    run = check("users", 'id,name\n"a\nb",A\n"\'\tc",C\n')
+    assert errors_of(run) == [
+        (2, "id", "The user's id must not have control characters such as line breaks."),
+        (4, "id", "The user's id must not begin or end with white space."),
+    ]
+
+
 def test_keys_and_numbers_are_read_without_the_white_space_around_them(api: Api, game: Game) -> None:
     known(api, "alice")
 
