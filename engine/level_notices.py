@@ -1,17 +1,18 @@
 """Telling users whose level an edit of levels changed: chunk by chunk, in SQL for many users at once.
 
-A notice (`levels.notices`) says for which users, and what the levels were before. Each of them had a level by these, at
-the total from before the edit, and has one by the levels as they are, at the total as it is. If the two are not the
-same, a message tells of the change from the one to the other. What happened to the user since the edit was told by the
-levels after it, so the last message that a product gets always names the level that the user has.
+A notice (`levels.notices`) says for which users, and what the levels were before. The level that a user was told last
+is that of the newest line of the ledger since the edit that told of a change, by the levels at that time; if there is
+none, it is the level before the edit, at the total from before it. If the user has another one by the levels as they
+are, a message tells of the change from the one to the other: the last message always names the level that the user has.
 
 Exactly once: a chunk's users are locked, and its transaction writes the messages and moves the notice. Users without an
-award at the time of the edit are left out: their first award reports their level.
+award are left out: their first one reports their level.
 """
 
 import logging
 import math
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ from webhooks.store import load_wanted_types
 logger = logging.getLogger(__name__)
 
 CHUNK: Final = 500
+_NO_END: Final = 2**63 - 1
 
 # The same statement says how long to wait for the lock of each of them: another one would be a round trip.
 _WINDOW: Final = f"""
@@ -56,26 +58,46 @@ WITH locked AS MATERIALIZED (
 SELECT coalesce(array_agg(id)::text, '{}'), count(*) FROM locked
 """
 
-# The total from before the edit is that of the newest line whose rule is older: the lines after it are few.
+# The lines since the edit are few: they are walked from the newest on. `step` has the levels between two versions.
 _TELL: Final = f"""
-WITH ladder AS (
-    SELECT %(old_thresholds)s::bigint[] AS old_places, %(new_thresholds)s::bigint[] AS new_places
+WITH step AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(steps)s) AS s(version bigint, until bigint, places bigint[], ladder jsonb)
 ), held AS MATERIALIZED (
-    SELECT l.number, l.id AS user_id, b.total, e.total AS total_then
+    SELECT l.number, l.id AS user_id, b.total
     FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS l(id, number)
     CROSS JOIN LATERAL (
         SELECT total FROM points_pointsbalance WHERE user_id = l.id AND system_id = %(system)s OFFSET 0
     ) AS b
-    CROSS JOIN LATERAL (
-        SELECT a.total FROM points_pointsaward a
-        WHERE a.user_id = l.id AND a.system_id = %(system)s
-          AND (a.rule_version IS NULL OR a.rule_version < %(version)s)
-        ORDER BY a.seq DESC LIMIT 1
-    ) AS e
 ), changed AS (
-    SELECT h.*, %(old_ladder)s::jsonb -> width_bucket(h.total_then, old_places) AS old_level,
-           %(new_ladder)s::jsonb -> width_bucket(h.total, new_places) AS new_level
-    FROM held h CROSS JOIN ladder
+    SELECT h.*, CASE WHEN t.is_told THEN t.level
+                     ELSE %(old_ladder)s::jsonb -> width_bucket(e.total, %(old_places)s::bigint[]) END AS old_level,
+           %(new_ladder)s::jsonb -> width_bucket(h.total, %(new_places)s::bigint[]) AS new_level
+    FROM held h
+    LEFT JOIN LATERAL (
+        SELECT true AS is_told, v.level
+        FROM (
+            SELECT a.* FROM points_pointsaward a
+            WHERE a.user_id = h.user_id AND a.system_id = %(system)s AND a.seq > coalesce((
+                SELECT o.seq FROM points_pointsaward o
+                WHERE o.user_id = h.user_id AND o.system_id = %(system)s
+                  AND (o.rule_version IS NULL OR o.rule_version < %(version)s)
+                ORDER BY o.seq DESC LIMIT 1), 0)
+            OFFSET 0
+        ) AS a
+        JOIN step s ON a.rule_version >= s.version AND a.rule_version < s.until
+        CROSS JOIN LATERAL (
+            SELECT s.ladder -> width_bucket(a.total, s.places) AS level,
+                   s.ladder -> width_bucket(a.total - a.awarded, s.places) AS level_before
+        ) AS v
+        WHERE a.seq = 1 OR v.level ->> 'id' IS DISTINCT FROM v.level_before ->> 'id'
+        ORDER BY a.seq DESC LIMIT 1
+    ) AS t ON true
+    LEFT JOIN LATERAL (
+        SELECT o.total FROM points_pointsaward o
+        WHERE o.user_id = h.user_id AND o.system_id = %(system)s
+          AND (o.rule_version IS NULL OR o.rule_version < %(version)s)
+        ORDER BY o.seq DESC LIMIT 1
+    ) AS e ON true
 ), message AS (
     SELECT {MESSAGE_ID.format(place=0)} AS id, 'points.level_changed' AS type, p.user_id,
            jsonb_build_object('points', %(system_json)s::jsonb || jsonb_build_object('total', p.total),
@@ -154,16 +176,17 @@ def _tell(cursor: CursorWrapper, notice: LevelNotice, among: dict[str, Any], clo
     with held_up(str(notice.id)):
         cursor.execute(_LOCK, among)
     ids, count = cursor.fetchone()
-    levels, created = read_levels(notice.system), clock()
+    levels, created = [render_level(each) for each in read_levels(notice.system)], clock()
     terms = {
         "ids": ids,
         "count": max(1, count),
         "system": notice.system_id,
         "version": notice.version,
-        "old_thresholds": [level["points"] for level in notice.ladder],
+        "old_places": _places(notice.ladder),
         "old_ladder": encode_text([None, *notice.ladder]),
-        "new_thresholds": [level.points for level in levels],
-        "new_ladder": encode_text([None, *(render_level(level) for level in levels)]),
+        "new_places": _places(levels),
+        "new_ladder": encode_text([None, *levels]),
+        "steps": encode_text(_steps(notice, levels)),
         "system_json": encode_text(render_system(notice.system)),
         "created": created,
         "id_head": id_head(created),
@@ -171,3 +194,17 @@ def _tell(cursor: CursorWrapper, notice: LevelNotice, among: dict[str, Any], clo
     cursor.execute(_TELL, terms)
     told: int = cursor.fetchone()[0]
     return told
+
+
+def _places(ladder: Sequence[Any]) -> list[int]:
+    return [level["points"] for level in ladder]
+
+
+def _steps(notice: LevelNotice, levels: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the levels since the notice's edit, each with the versions of rules between which they held."""
+    versions = [notice.version, *(each["version"] for each in notice.later), _NO_END]
+    ladders = [*(each["ladder"] for each in notice.later), levels]
+    return [
+        {"version": version, "until": until, "places": _places(ladder), "ladder": [None, *ladder]}
+        for version, until, ladder in zip(versions, versions[1:], ladders, strict=False)
+    ]

@@ -60,13 +60,15 @@ class LevelNotice(models.Model):
 
     It is for the users behind `last_user` up to `until_user`, in the order of their ids. In a points system no user is
     in two that are open. `ladder` are the levels from before the edit as the wire shows them, the lowest first. Lines
-    of the ledger with a rule's version below `version` were awarded before the edit.
+    of the ledger with a rule's version below `version` were awarded before the edit. `later` has each edit after it:
+    its `version`, and as `ladder` the levels from before it.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     system = models.ForeignKey(PointsSystem, on_delete=models.CASCADE, related_name="level_notices")
     ladder = models.JSONField()
     version = models.BigIntegerField()
+    later = models.JSONField(default=list)
     last_user = models.CharField(max_length=EXTERNAL_ID_LENGTH_MAX, default="", db_collation="C")
     until_user = models.CharField(
         max_length=EXTERNAL_ID_LENGTH_MAX, null=True, db_collation="C", help_text="Empty: up to the last user."

@@ -24,6 +24,7 @@ from levels.store import count_users_between, count_users_without_awards, ladder
 from points.models import PointsSystem
 
 TOLD: Final = "Levels were edited; users whose level changed are told"
+EDITED: Final = "Levels were edited while users are told of an earlier edit"
 
 Range = tuple[str, str | None]
 """Users behind the first id, up to the second one; None for no end."""
@@ -77,15 +78,14 @@ def describe(changes: LevelChanges) -> str:
 def editing_levels(system: PointsSystem, *, notify: bool = False) -> Iterator[LevelEdit]:
     """Let the levels of a points system be edited inside, in one transaction; `notify` tells whose level changes."""
     with transaction.atomic():
-        if notify:
-            # Edits that notify wait for each other here, and for the chunk of a notice that is being worked on.
-            PointsSystem.objects.select_for_update(no_key=True).get(id=system.id)
-            under_way = list(_open(system.id).select_for_update())
+        # Edits wait for each other here, and for the chunk of a notice that is being worked on.
+        PointsSystem.objects.select_for_update(no_key=True).get(id=system.id)
+        under_way = list(_open(system.id).select_for_update())
         edit = LevelEdit(system)
         yield edit
         before, after = edit.ladders
-        if notify and edited_ranges(before, after):
-            _notify(system, edit.levels, under_way)
+        if edited_ranges(before, after) and (notify or under_way):
+            _record(system, edit.levels, under_way, notify=notify)
 
 
 def open_notices(system_id: UUID) -> list[LevelNotice]:
@@ -97,20 +97,23 @@ def _open(system_id: UUID) -> QuerySet[LevelNotice]:
     return LevelNotice.objects.filter(system_id=system_id, finished__isnull=True)
 
 
-def _notify(system: PointsSystem, levels: Sequence[Level], under_way: Sequence[LevelNotice]) -> None:
-    """Make notices for all users who are in no open one.
+def _record(system: PointsSystem, levels: Sequence[Level], under_way: Sequence[LevelNotice], *, notify: bool) -> None:
+    """Let the open notices know of the edit, and with `notify` make notices for all users who are in none of them.
 
     The note in the history of the points system makes all versions of its rules greater from this edit on, which
     tells the awards after it from those before it.
     """
-    note(system, TOLD)
+    note(system, TOLD if notify else EDITED)
     newest: Any = history_of(PointsSystem)._default_manager.filter(id=system.id).latest()
-    ladder = [render_level(level) for level in levels]
-    for last_user, until_user in gaps([(each.last_user, each.until_user) for each in under_way]):
+    version, ladder = newest.history_id, [render_level(level) for level in levels]
+    for notice in under_way:
+        notice.later = [*notice.later, {"version": version, "ladder": ladder}]
+        notice.save(update_fields=["later"])
+    for last_user, until_user in gaps([(each.last_user, each.until_user) for each in under_way]) if notify else ():
         LevelNotice.objects.create(
             system=system,
             ladder=ladder,
-            version=newest.history_id,
+            version=version,
             last_user=last_user,
             until_user=until_user,
             created=timezone.now(),

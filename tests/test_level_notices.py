@@ -170,7 +170,16 @@ def test_an_event_before_the_notice_comes_leaves_the_last_word_right(study: Game
         ("alice", "gold", "silver", 85),
     ]
     level_notices.tell_levels()
-    assert {user: new for user, _, new, _ in told()} == {"bob": "gold", "charlie": "silver", "alice": "silver"}
+    assert told() == []
+
+
+def test_who_an_event_told_between_two_edits_is_told_of_the_second(study: Game) -> None:
+    lower_gold(study, 90)
+    move("bob", 15)
+    assert told() == [("bob", "silver", "gold", 95)]
+    edit(study, lambda: update_checked(the("gold"), points=100), notify=False)
+    level_notices.tell_levels()
+    assert told() == [("bob", "gold", "silver", 95)]
 
 
 def test_one_who_would_have_fallen_and_climbed_again_by_then_is_not_told(study: Game) -> None:
