@@ -3,6 +3,7 @@
 One Pointsmith lets a replica be half a second behind, another an hour: what that one answers shows where it comes from.
 """
 
+import csv
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -52,7 +53,7 @@ class Server:
         """Return how many events the home page's figures have, which it brings up to date before it reads them."""
         answer = self.client.get("/admin/activity.csv")
         assert answer.status_code == 200, answer.text
-        return sum(int(line.split(",")[1]) for line in answer.text.splitlines()[1:])
+        return sum(int(row[1]) for row in list(csv.reader(answer.text.splitlines()))[1:])
 
 
 class Place:
