@@ -345,10 +345,12 @@ UNFOLD = {
     "STYLES": [
         lambda request: static("backoffice/admin.css"),
         lambda request: static("backoffice/analytics.css"),
+        lambda request: static("backoffice/long_names.css"),
     ],
     "SCRIPTS": [
         lambda request: static("backoffice/charts.js"),
         lambda request: static("backoffice/forms.js"),
+        lambda request: static("backoffice/long_names.js"),
     ],
     "TABS": "backoffice.navigation.tabs",
     "DASHBOARD_CALLBACK": "backoffice.dashboard.dashboard",

@@ -547,3 +547,25 @@ def test_back_to_a_filter_shows_what_the_list_was_filtered_by(
     admin_page.go_back()
     expect(admin_page.get_by_text("No change is like that")).to_be_hidden()
     expect(by).to_have_value("")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_name_of_255_letters_breaks_no_page_and_is_shown_whole_where_it_is_cut(
+    admin_page: Page, live_server: LiveServer, api: Api, game: Game, width: int
+) -> None:
+    name = "W" * 255
+    for row in (game.lessons, game.xp, game.plan):
+        type(row)._default_manager.filter(pk=row.pk).update(name=name)
+    game.trigger(points=10)
+    api.event({"id": "alice", "name": name}, 1)
+    admin_page.set_viewport_size({"width": width, "height": 900})
+    lists = ("points/pointstrigger", "users/enduser", "metrics/metric", "points/pointssystem", "users/attribute")
+    for address in ("", *(f"{model}/" for model in lists), "boost-calendar/"):
+        admin_page.goto(f"{live_server.url}/admin/{address}")
+        assert admin_page.evaluate("document.documentElement.scrollWidth") <= width, address
+    if width == 1440:
+        admin_page.goto(f"{live_server.url}/admin/metrics/metric/")
+        cell = admin_page.locator("#result_list th").filter(has_text=name)
+        assert (cell.bounding_box() or {"width": width})["width"] < 400
+        cell.hover()
+        expect(admin_page.locator(f"[title='{name}']")).to_have_count(1)
