@@ -77,5 +77,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return refused(500, *FAILED)
     text = "Try again in some seconds."
     if request.method not in ("GET", "HEAD"):
-        text = f"{NOTHING_SAVED} {text} The form comes back with what you typed."
+        text = f"{NOTHING_SAVED} {text}"
     return refused(503, AWAY, text, again=True, retry_after_s=RETRY_AFTER_S)
