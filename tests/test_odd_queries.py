@@ -83,7 +83,8 @@ def test_an_odd_part_of_a_path_of_the_api_is_no_failure(known: Api, case: str) -
 def test_too_many_parameters_are_refused_everywhere_where_they_are_read(known: Api) -> None:
     for path in readable_addresses():
         answer = known.get(f"{path}?{TOO_MANY}")
-        assert answer.status_code in (200, 400), (path, answer.content)
+        # 404 and 422: what the address names was looked at first.
+        assert answer.status_code in (200, 400, 404, 422), (path, answer.content)
         if answer.status_code == 400:
             assert answer.json() == {"error": "The query has too many parameters: at most 10,000 are read."}
     for path in (*OTHER_ADDRESSES, "/admin/login/", "/admin/", "/nowhere", "/media/nothing.png"):

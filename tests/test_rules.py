@@ -570,10 +570,16 @@ EVENTS = {
         *(event(key="one"), status(201), event(key="one", user="bob"), status(201)),
         *(event(key="one", metric="flashcards"), status(201), event(key="one"), status(202)),
     ],
-    "a replay changes nothing, user fields included, whatever its body": [
+    "a replay changes nothing, whatever it says of the user": [
         *(trigger(10), goal("two", lessons=2), event(key="one", name="Alice")),
-        *(event(5, key="one", name="Alicia", attributes={"pln": "x"}), status(202), balance(10), has()),
+        *(event(key="one", name="Alicia", attributes={"pln": "x"}), status(202), balance(10), has()),
         *(get("/v1/users/alice"), field_is("name", "Alice")),
+    ],
+    "a key is refused for an event with another value or other event attributes": [
+        *(trigger(10), event(key="one", category="math")),
+        *(event(5, key="one", category="math"), status(422), field_is("code", "idempotency_key_reused")),
+        *(event(key="one", category="art"), status(422), field_is("code", "idempotency_key_reused")),
+        *(event(key="one", category="math"), status(202), balance(10)),
     ],
     "a replay answers with the current total and streak and nothing else": [
         *(trigger(10), goal("one", lessons=1), event(key="one"), pays(10), completes("one")),
