@@ -149,8 +149,8 @@ class Panel:
         ]
 
     def csv_rows(self) -> list[Sequence[CsvValue]]:
-        """Return the table as a file has it."""
-        return [self.headers, *self.rows]
+        """Return the table as a file has it; a text without letters stands for nothing there, such as no name."""
+        return [self.headers, *([None if cell == "" else cell for cell in row] for row in self.rows)]
 
 
 @dataclass(frozen=True, slots=True)

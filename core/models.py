@@ -11,7 +11,7 @@ from django.db import models
 
 from core.history import Tracked
 from core.images import BadgeField
-from core.texts import user_id_problem
+from core.texts import has_control_characters, user_id_problem
 
 NAME_LENGTH_MAX: Final = 255
 KEY_LENGTH_MAX: Final = 255
@@ -65,14 +65,20 @@ class Configuration(Tracked):
         ordering = ("created", "id")
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
-        """Refuse a text of blanks alone where one is required: forms do so by themselves, other edges do not."""
+        """Refuse what Django lets by in texts of one line: control characters, and blanks alone if one is required."""
         super().clean_fields(exclude)
-        required = [
-            each for each in self._meta.concrete_fields if isinstance(each, models.CharField) and not each.blank
-        ]
-        blank = [each.name for each in required if each.name not in (exclude or ()) and _is_blank(self, each.attname)]
-        if blank:
-            raise ValidationError(dict.fromkeys(blank, "must not be blank."))
+        checked = [each for each in self._meta.concrete_fields if each.name not in (exclude or ())]
+        lines = [each for each in checked if isinstance(each, models.CharField)]
+        problems = {
+            each.name: "must not be blank." for each in lines if not each.blank and _is_blank(self, each.attname)
+        }
+        problems |= {
+            each.name: "must not have control characters such as line breaks."
+            for each in lines
+            if has_control_characters(getattr(self, each.attname) or "")
+        }
+        if problems:
+            raise ValidationError(problems)
 
     def fields_when_restored(self) -> dict[str, Any]:
         """Return what changes with the status when the row is brought back from the archive."""

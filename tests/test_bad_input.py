@@ -484,3 +484,15 @@ def test_a_name_of_blanks_alone_is_refused_by_the_admin_api_as_by_forms(api: Api
     assert answer.status_code == 200
     assert [each["message"] for each in answer.json()["issues"]] == ["name must not be blank."]
     assert contents() == before
+
+
+@pytest.mark.parametrize("name", ["Gems\nand gold", "Gems\t", "\x1bGems", "Gems\x85"])
+@pytest.mark.parametrize("kind", ["metrics", "points", "attributes"])
+def test_a_name_with_control_characters_is_refused(api: Api, kind: str, name: str) -> None:
+    before = contents()
+    item = {"name": name, "key": "gems"} | ({"type": "user"} if kind == "attributes" else {})
+    answer = api.send("POST", f"/admin-api/v1/{kind}", [item])
+    assert [each["message"] for each in answer.json()["issues"]] == [
+        "name must not have control characters such as line breaks."
+    ]
+    assert contents() == before
