@@ -186,7 +186,9 @@ class BoostAdmin(ConfigurationAdmin):
         return response
 
     def response_closed(self, request: HttpRequest, row: Boost) -> HttpResponse:
-        """Say that the boost has finished, on its page."""
+        """Say that the boost has finished, or is archived, on its page."""
+        if not is_finished(row):
+            return super().response_closed(request, row)
         messages.error(request, f"Not saved: «{row}» has finished meanwhile, and cannot be changed any more.")
         return HttpResponseRedirect(request.get_full_path())
 

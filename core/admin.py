@@ -376,11 +376,16 @@ class ConfigurationAdmin(HistoryAdmin):
             response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
             return response
         if request.method == "POST" and "dataset" not in request.POST and self.has_change_permission(request):
-            messages.error(request, f"Not saved: «{row}» is {self.archived_label.lower()}, and cannot be changed.")
-            return HttpResponseRedirect(request.get_full_path())
+            return self.response_closed(request, row)
         context = {**(extra_context or {}), "archived_row": row}
         shown: HttpResponse = super().change_view(request, object_id, form_url, context)
         return shown
+
+    def response_closed(self, request: HttpRequest, row: Any) -> HttpResponse:
+        """Say on its page that a row is archived, and who changed it since the form was opened."""
+        closed = f"Not saved: «{row}» is {self.archived_label.lower()}, and cannot be changed."
+        messages.error(request, " ".join([closed, *self.changes_while_open(request, row)]))
+        return HttpResponseRedirect(request.get_full_path())
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Leave out of what the address proposes for a new row the references to what is not there, or archived."""

@@ -97,6 +97,11 @@ class VersionedAdmin(ModelAdmin):
         """Answer a form whose row others have made one that nobody changes, while the form waited for their lock."""
         raise PermissionDenied
 
+    def changes_while_open(self, request: HttpRequest, row: Model) -> list[str]:
+        """Return in sentences what was changed of a row with a history since the form that was sent showed it."""
+        was = unseal(request.POST.get(SHOWN_FIELD, ""))
+        return in_sentences(changes_since(row, was.version)) if was is not None and isinstance(row, Tracked) else []
+
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Return the form's class; if it is known already why this form is not saved, one that says so."""
         form = super().get_form(request, obj, change=change, **kwargs)

@@ -350,7 +350,10 @@ def test_a_row_that_was_archived_meanwhile_says_so(ana: Client, ben: Client, gam
     open_by_ben = open_form(ben, game.flashcards)
     with acting("Ana Stone"):
         archive(row=game.flashcards)
-    assert "Ana Stone, archived" in text_of(save(ben, game.flashcards, open_by_ben, name="Cards"))
+    assert save(ben, game.flashcards, open_by_ben, name="Cards").status_code == 302
+    page = text_of(ben.get(page_of(game.flashcards)))
+    assert "is archived, and cannot be changed." in page
+    assert "Ana Stone, archived" in page
 
 
 def test_a_badge_that_was_only_kept_is_no_edit(ana: Client, ben: Client, game: Game) -> None:
