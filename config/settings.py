@@ -351,6 +351,7 @@ UNFOLD = {
         lambda request: static("backoffice/charts.js"),
         lambda request: static("backoffice/forms.js"),
         lambda request: static("backoffice/long_names.js"),
+        lambda request: static("backoffice/typed_before.js"),
     ],
     "TABS": "backoffice.navigation.tabs",
     "DASHBOARD_CALLBACK": "backoffice.dashboard.dashboard",

@@ -43,7 +43,8 @@ def _page(title: str, text: str, *, again: bool) -> str:
     """Return the page's HTML: the frame of the login, which is that of nobody and names no rows."""
     request = HttpRequest()
     request.user, request.META = AnonymousUser(), {"SCRIPT_NAME": ""}
-    frame: dict[str, Any] = admin.site.each_context(request)
+    # Its link to the site would be a second one to the start page.
+    frame: dict[str, Any] = admin.site.each_context(request) | {"site_url": None}
     return render_to_string("core/refused.html", frame | {"title": title, "text": text, "again": again})
 
 
