@@ -51,6 +51,9 @@ def make_a_points_system(page: Page, badge: Path) -> None:
         page.fill("#id_key", name.lower())
         page.fill("#id_points", points)
         save(page)
+        if points == "0":  # which everybody has
+            expect(page.get_by_text("gets another level")).to_be_visible()
+            save(page)
         expect(page.get_by_role("row", name=name)).to_be_visible()
     tab(page, "Triggers")
     page.get_by_role("link", name="Add trigger").click()
