@@ -78,6 +78,11 @@ def too_large(bytes_max: int) -> ApiError:
     return ApiError(413, f"The body is too large: at most {bytes_max // 1_000_000} MB is read.")
 
 
+def broken_off() -> ApiError:
+    """Return the error for a body of which the rest cannot be read, or will never come."""
+    return ApiError(400, "The body is damaged, or ends before all of it has come.")
+
+
 def rejection(rejected: Rejected) -> ApiError:
     """Return the error for what the rules refused."""
     code = rejected.reason.value if rejected.reason in CODED_REASONS else None

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 
 from access.keys import KeyRule
 from api.authentication import authenticate_event, recall_event_key
-from api.errors import answer_exception, answer_failure
+from api.errors import answer_exception, answer_failure, broken_off
 from api.events import event_answer, event_input
 from api.http import protective_headers
 from core.connections import release_connection
@@ -44,10 +44,7 @@ def with_hot_path(django: Application, coalescer: Coalescer) -> Application:
         if key is None:
             await django(scope, receive, send)
             return
-        try:
-            status, lines, body = await _answer(coalescer, key, scope["headers"], lambda: _read(receive))
-        except ConnectionResetError:
-            return
+        status, lines, body = await _answer(coalescer, key, scope["headers"], lambda: _read(receive))
         await send({"type": "http.response.start", "status": status, "headers": lines + protective})
         await send({"type": "http.response.body", "body": body})
 
@@ -72,8 +69,6 @@ async def _answer(
         api_key = await _authenticate(_text(headers, b"x-api-key"))
         given, ignored = event_input(api_key, metric_key, _text(headers, b"idempotency-key"), await read())
         json, status = event_answer(await coalescer.process_soon(given), ignored)
-    except ConnectionResetError:
-        raise
     except Exception as error:
         request = f"POST {BEFORE_KEY}{metric_key}{AFTER_KEY}"
         return as_answer(answer_exception(error) or answer_failure(error, request))
@@ -101,7 +96,7 @@ def _authenticate_in_thread(text: str | None) -> KeyRule:
 
 
 async def _read(receive: Receive) -> bytes:
-    """Return the whole body. Raises RequestDataTooBig, ConnectionResetError where the caller went away."""
+    """Return the whole body. Raises RequestDataTooBig, ApiError where it breaks off."""
     body: bytes = b""
     while (message := await receive())["type"] == "http.request":
         body += message.get("body", b"")
@@ -109,7 +104,7 @@ async def _read(receive: Receive) -> bytes:
             raise RequestDataTooBig
         if not message.get("more_body", False):
             return body
-    raise ConnectionResetError
+    raise broken_off()
 
 
 def as_answer(response: HttpResponse) -> Answer:

@@ -10,7 +10,7 @@ from typing import IO, Final, Self
 
 from django.conf import settings
 
-from api.errors import ApiError, too_large
+from api.errors import ApiError, broken_off, too_large
 from api.hot_path import Application, Headers, Message, Receive, Send
 from edge.refusals import send_refusal
 from edge.terms import Doorkeeper
@@ -43,8 +43,6 @@ def with_whole_bodies(application: Application, doorkeeper: Doorkeeper) -> Appli
         with Reception(scope["path"], headers, receive, crowd) as reception:
             try:
                 await reception.receive_whole(doorkeeper)
-            except ConnectionResetError:
-                return
             except Exception as error:
                 await send_refusal(scope, send, error)
                 return
@@ -89,7 +87,7 @@ class Reception:
         self._crowd.strangers -= self._is_in_crowd
 
     async def receive_whole(self, doorkeeper: Doorkeeper) -> None:
-        """Receive all of it. Raises ApiError, or ConnectionResetError where the sender went away."""
+        """Receive all of it. Raises ApiError."""
         unpack = unpacker(self._headers.get(b"content-encoding"))
         announced = self._headers.get(b"content-length", b"")
         try:
@@ -100,7 +98,9 @@ class Reception:
                 while has_more:
                     message = await self._receive()
                     if message["type"] != "http.request":
-                        raise ConnectionResetError
+                        # Of a damaged body the server says that the sender is gone. Who really is gone is not harmed
+                        # by an answer, and without one the server would say 500.
+                        raise broken_off()
                     part, has_more = message.get("body", b""), message.get("more_body", False)
                     self._bytes_come += len(part)
                     for plain in unpack(part, not has_more) if unpack else (part,):

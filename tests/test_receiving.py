@@ -98,6 +98,40 @@ def test_another_encoding_is_told_what_is_read(process: Edge, api: Api) -> None:
     assert answer.headers["Accept-Encoding"] == "gzip"
 
 
+DAMAGED_BODIES: Final = {
+    "a chunk of no size": ("Transfer-Encoding: chunked", b"zz\r\nabc"),
+    "a chunk of a size below 0": ("Transfer-Encoding: chunked", b"-1\r\n"),
+    "a chunk longer than it says": ("Transfer-Encoding: chunked", b"5\r\nabcde5\r\n"),
+    "a sender who ends in the middle of a chunk": ("Transfer-Encoding: chunked", b"5\r\nab"),
+    "a sender who ends in the middle": ("Content-Length: 100", b"{"),
+}
+
+
+def test_a_body_that_is_damaged_or_breaks_off_is_told_so(game: Game, tmp_path: Path) -> None:
+    _, key = create_api_key(name="tests")
+    with serving(tmp_path, **worker_environment() | {"BODY_S_MAX": "600", "REDIS_URL": ""}) as port:
+        until(lambda: answers(port))
+        for method, path in (("POST", EVENT), ("POST", BATCH), ("PUT", "/v1/users/alice"), ("POST", LOGIN)):
+            for case, (length, body) in DAMAGED_BODIES.items():
+                head, answer = broken_off(port, f"{method} {path} HTTP/1.1", f"X-API-KEY: {key}", length, body)
+                assert head.startswith("http/1.1 400 "), (path, case, head)
+                assert "connection: close" in head
+                assert "x-content-type-options: nosniff" in head
+                assert ("text/html" if path == LOGIN else "application/json") in head
+                assert "The body is damaged, or ends before all of it has come." in answer
+    assert not Event.objects.exists()
+
+
+def broken_off(port: int, line: str, key: str, length: str, body: bytes) -> tuple[str, str]:
+    """Send no more than this; return the head of the answer, in small letters, and its body."""
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S_MAX) as connection:
+        connection.sendall(f"{line}\r\nHost: 127.0.0.1\r\n{key}\r\n{length}\r\n\r\n".encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        with connection.makefile("rb") as answer:
+            head, _, text = answer.read().decode().partition("\r\n\r\n")
+    return head.lower(), text
+
+
 # --- How large they may be -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["with its length", "chunked"])
 def test_the_api_takes_a_megabyte_and_batches_take_eight(process: Edge, api: Api, is_chunked: bool) -> None:
