@@ -199,7 +199,10 @@ def _add_versions(method: str, operation: dict[str, Any]) -> None:
             answer["headers"] = {"ETag": {"description": "The version of what is shown.", "schema": {"type": "string"}}}
     if method == "get":
         return
-    description = "The ETag of an answer: if what the call names was changed since, nothing is done."
+    description = (
+        "The ETag of an answer, or several: if what the call names was changed since, nothing is done. A row that "
+        "changes in the moment before its own turn gets an issue instead where other rows of the call were done."
+    )
     header = {"name": "If-Match", "in": "header", "description": description, "schema": {"type": "string"}}
     operation.setdefault("parameters", []).append(header)
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}

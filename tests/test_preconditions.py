@@ -7,11 +7,13 @@ from django.test import Client
 
 from achievements.services import create_achievement
 from core.history import acting
+from core.models import ConfigurationStatus
 from core.services import archive, create_checked, update_checked
 from levels.models import Level
 from points.models import PointsTrigger
 from points.services import update_trigger
-from tests.conftest import Api, Game
+from tests.conftest import Api, Game, make_game
+from tests.test_admin import meeting
 from tests.test_admin_api import triggers_path
 from tests.test_contract import ADMIN
 
@@ -63,6 +65,112 @@ def test_the_etag_of_a_list_holds_for_the_rows_that_are_changed(api: Api, game: 
     assert api.send("PATCH", path, both, **{"If-Match": etag}).status_code == 412
     assert list(PointsTrigger.objects.order_by("created").values_list("points", flat=True)) == [1, 3]
     assert api.send("PATCH", path, both[:1], **{"If-Match": etag}).json()["issues"] == []
+
+
+def test_of_several_etags_each_holds_for_its_own_row(api: Api, game: Game) -> None:
+    first, second, path = game.trigger(points=1), game.trigger(points=2), triggers_path(game.xp)
+    of_first = api.get(f"{path}/{first.id}").headers["ETag"]
+    by_olivia(first, points=5)
+    by_olivia(second, points=6)
+    of_second = api.get(f"{path}/{second.id}").headers["ETag"]
+    both = [{"id": str(each.id), "points": 9} for each in (first, second)]
+    answer = api.send("PATCH", path, both, **{"If-Match": f"{of_first}, {of_second}"})
+    assert answer.status_code == 412
+    assert "Points: 1 → 5" in answer.json()["error"]
+    assert points_in(path, api) == [5, 6]
+    of_first = api.get(f"{path}/{first.id}").headers["ETag"]
+    assert api.send("PATCH", path, both, **{"If-Match": f"{of_first}, {of_second}"}).json()["issues"] == []
+    assert points_in(path, api) == [9, 9]
+
+
+def test_the_etag_of_a_change_hides_nothing_that_others_have_changed(api: Api, game: Game) -> None:
+    first, second, path = game.trigger(points=1), game.trigger(points=2), triggers_path(game.xp)
+    etag = api.get(path).headers["ETag"]
+    by_olivia(second, points=3)
+    answer = api.send("PATCH", path, [{"id": str(first.id), "points": 9}], **{"If-Match": etag})
+    assert (answer.status_code, answer.json()["issues"]) == (200, [])
+    etag = answer.headers["ETag"]
+    assert etag != api.get(path).headers["ETag"]
+    lost = api.send("PATCH", path, [{"id": str(second.id), "points": 8}], **{"If-Match": etag})
+    assert lost.status_code == 412
+    assert "Points: 2 → 3" in lost.json()["error"]
+    again = api.send("PATCH", path, [{"id": str(first.id), "points": 10}], **{"If-Match": etag})
+    assert (again.status_code, points_in(path, api)) == (200, [10, 3])
+
+
+def test_what_was_not_read_is_not_among_what_a_change_has_shown(api: Api, game: Game) -> None:
+    first, second, path = game.trigger(points=1), game.trigger(points=2), triggers_path(game.xp)
+    changed = api.send("PATCH", path, [{"id": str(first.id), "points": 9}]).headers["ETag"]
+    item = {"type": "metric", "metricId": str(game.lessons.id), "metricThreshold": 1, "points": 4, "status": "active"}
+    made = api.send("POST", path, [item])
+    assert made.json()["issues"] == []
+    new = made.json()["created"][0]["id"]
+    deleted = api.send("DELETE", f"{path}?ids={first.id}").headers["ETag"]
+    for etag in (changed, made.headers["ETag"], deleted):
+        change = [{"id": str(second.id), "points": 8}]
+        assert api.send("PATCH", path, change, **{"If-Match": etag}).status_code == 412
+        assert api.send("POST", path, [item], **{"If-Match": etag}).status_code == 412
+    of_new = {"If-Match": made.headers["ETag"]}
+    assert api.send("PATCH", path, [{"id": new, "points": 5}], **of_new).json()["issues"] == []
+    assert points_in(path, api) == [2, 5]
+
+
+def test_changes_by_the_call_go_on_from_the_list_that_was_read_while_nobody_else_changes_it(
+    api: Api, game: Game
+) -> None:
+    rows, path = [game.trigger(points=points) for points in (1, 2, 3)], triggers_path(game.xp)
+    etag = api.get(path).headers["ETag"]
+    for row in rows:
+        answer = api.send("PATCH", path, [{"id": str(row.id), "points": 9}], **{"If-Match": etag})
+        assert (answer.status_code, answer.json()["issues"]) == (200, [])
+        etag = answer.headers["ETag"]
+    assert etag == api.get(path).headers["ETag"]
+    assert points_in(path, api) == [9, 9, 9]
+
+
+def points_in(path: str, api: Api) -> list[int]:
+    """Return the points of the triggers of a list."""
+    return [each["points"] for each in api.get(path).json()]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_who_is_too_late_by_a_moment_is_told_so_by_412(transactional_db: None, api: Api, method: str) -> None:
+    game = make_game()
+    trigger, path = game.trigger(points=20), triggers_path(game.xp)
+    etag = api.get(f"{path}/{trigger.id}").headers["ETag"]
+    address, body = path, [{"id": str(trigger.id), "points": 40}]
+    if method == "DELETE":
+        address, body = f"{path}?ids={trigger.id}", []
+    answer = meeting(
+        lambda: by_olivia(trigger, points=30),
+        lambda: api.send(method, address, body, **{"If-Match": etag}),
+    )
+    assert answer.status_code == 412
+    assert "Points: 20 → 30" in answer.json()["error"]
+    trigger.refresh_from_db()
+    assert (trigger.points, trigger.status) == (30, ConfigurationStatus.ACTIVE)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_item_that_is_too_late_by_a_moment_has_an_issue_where_others_are_done(
+    transactional_db: None, api: Api
+) -> None:
+    game = make_game()
+    late, path = game.trigger(points=20), triggers_path(game.xp)
+    other = game.trigger(points=1)
+    etag = api.get(path).headers["ETag"]
+    items = [{"id": str(each.id), "points": 40} for each in (late, other)]
+    answer = meeting(
+        lambda: by_olivia(late, points=30),
+        lambda: api.send("PATCH", path, items, **{"If-Match": etag}),
+    )
+    assert answer.status_code == 200
+    (issue,) = answer.json()["issues"]
+    assert issue["id"] == str(late.id)
+    assert "Points: 20 → 30" in issue["message"]
+    assert points_in(path, api) == [30, 40]
+    assert api.send("PATCH", path, items[:1], **{"If-Match": answer.headers["ETag"]}).status_code == 412
 
 
 def test_a_part_that_changed_counts(api: Api, game: Game) -> None:
@@ -137,7 +245,21 @@ def test_the_settings_of_streaks_have_a_version_too(api: Api, game: Game) -> Non
 
 
 @pytest.mark.parametrize(
-    "header", ['"999999999999"', '"abc"', "12", "", '"1', 'W/"x"', '"1" "2"', '"9999999999999999999"']
+    "header",
+    [
+        '"999999999999"',
+        '"abc"',
+        "12",
+        "",
+        '"1',
+        'W/"x"',
+        '"1" "2"',
+        '"9999999999999999999"',
+        '"1+"',
+        '"+1"',
+        '"1+a"',
+        '"0+999999999999"',
+    ],
 )
 def test_what_is_no_etag_from_here_changes_nothing(api: Api, game: Game, header: str) -> None:
     answer = api.send(
@@ -150,7 +272,7 @@ def test_what_is_no_etag_from_here_changes_nothing(api: Api, game: Game, header:
 def test_an_etag_that_a_proxy_made_weak_still_holds(api: Api, game: Game) -> None:
     etag = api.get(f"{ADMIN}/metrics").headers["ETag"]
     item = {"id": str(game.lessons.id), "name": "New"}
-    answer = api.send("PATCH", f"{ADMIN}/metrics", [item], **{"If-Match": f'"0", W/{etag}'})
+    answer = api.send("PATCH", f"{ADMIN}/metrics", [item], **{"If-Match": f"W/{etag}"})
     assert (answer.status_code, answer.json()["issues"]) == (200, [])
 
 

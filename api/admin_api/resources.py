@@ -130,15 +130,23 @@ class Resource(Generic[Row]):
     def create(self, request: Request, type_: type[Any], create: Callable[[Any], Any]) -> Response:
         """Make what `create` returns the wire's shape of, for each item that is a valid `type_`."""
         check_parameters(request, *self.options)
-        Precondition(request).check(self.rows, among=self.rows)
+        precondition = Precondition(request)
+        precondition.check(self.rows, among=self.rows)
         created, issues = [], []
+
+        def make(item: Any) -> Any:
+            json = create(item)
+            precondition.note_own(self.rows.model, [json["id"]])
+            return json
+
         for index, raw in enumerate(_items(request)):
             try:
                 item = read_part(raw, type_, whole="The item")
-                created.append(attempt(partial(create, item), self.wire_names))
+                created.append(attempt(partial(make, item), self.wire_names))
             except ApiError as error:
                 issues.append(IssueJson(index=index, severity="error", message=error.message))
-        return self._answer({"created": created, "issues": issues}, status=201 if created else 200)
+        body = {"created": created, "issues": issues}
+        return Response(body, status=201 if created else 200, headers=precondition.etag_after(self.rows))
 
     def update(self, request: Request, type_: type[Any], update: Callable[[Row, Any], Row]) -> Response:
         """Change the row of each item that is a valid `type_`, under the row's lock.
@@ -147,11 +155,15 @@ class Resource(Generic[Row]):
         """
         check_parameters(request, *self.options)
         raws = _items(request)
-        changes = _Changes(self, raws, type_, update, Precondition(request))
+        precondition = Precondition(request)
+        changes = _Changes(self, raws, type_, update, precondition)
         changes.check()
         take_turns(changes.turns(), changes.take)
+        if not changes.done:
+            precondition.check_none_was_faster()
         issues = [_update_issue(raws[index], index, message) for index, message in sorted(changes.refused.items())]
-        return self._answer({"updated": [json for _, json in sorted(changes.done.items())], "issues": issues})
+        body = {"updated": [json for _, json in sorted(changes.done.items())], "issues": issues}
+        return Response(body, headers=precondition.etag_after(self.rows))
 
     def delete(self, request: Request) -> Response:
         """Archive the rows whose ids the address names, one after the other, but for those that are in use."""
@@ -161,6 +173,7 @@ class Resource(Generic[Row]):
             (row,) = self.lock(id_)
             precondition.check_locked([row])
             archive(row=row)
+            precondition.note_own(type(row), [row.pk])
             return {"id": str(row.id)}
 
         deleted: dict[str, DeletedJson] = {}
@@ -176,16 +189,15 @@ class Resource(Generic[Row]):
         ids, precondition = texts(request, "ids", most=ITEMS_MAX), Precondition(request)
         precondition.check(self.named(ids), among=self.rows)
         take_turns(ids, take)
+        if not deleted:
+            precondition.check_none_was_faster()
         issues = [IssueJson(id=id_, severity="error", message=refused[id_]) for id_ in ids if id_ not in deleted]
-        return self._answer({"deleted": [deleted[id_] for id_ in ids if id_ in deleted], "issues": issues})
+        body = {"deleted": [deleted[id_] for id_ in ids if id_ in deleted], "issues": issues}
+        return Response(body, headers=precondition.etag_after(self.rows))
 
     def named(self, ids: Iterable[str]) -> QuerySet[Row]:
         """Return the rows with these ids, archived ones included."""
         return self.rows.filter(id__in=[uuid for id_ in ids if (uuid := _uuid(id_))])
-
-    def _answer(self, body: object, status: int = 200) -> Response:
-        """Return the answer to a change, with the version of the list after it."""
-        return Response(body, status=status, headers=etag(newest_version(self.rows)))
 
     def lock(self, *ids: str) -> Sequence[Row]:
         """Return the rows in the order of `ids`, locked in that of their own ids. Raises ApiError."""
@@ -263,7 +275,7 @@ class _Changes(Generic[Row]):
             changed = []
             for at, row in zip(turn, rows, strict=True):
                 changed.append(self._update(row, self._items[at]))
-            self._precondition.note_own(changed)
+            self._precondition.note_own(self._resource.rows.model, [row.pk for row in changed])
             return [self._resource.render(row) for row in changed]
 
         try:

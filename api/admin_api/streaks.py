@@ -80,12 +80,14 @@ class StreakSettingsView(APIView):
         keywords = _keywords(read_body(request._request, StreakSettingsPatch))
         everything, precondition = StreakSettings.objects.all(), Precondition(request)
 
-        def update() -> StreakSettings:
+        def update() -> Response:
             list(everything.select_for_update(no_key=True))
             precondition.check(everything, among=everything)
-            return update_settings(**keywords)
+            json = _render(update_settings(**keywords))
+            # Under the lock still, so that it is the version of what is shown.
+            return Response(json, headers=etag(newest_version(everything)))
 
-        return Response(_render(attempt(update)), headers=etag(newest_version(everything)))
+        return attempt(update)
 
 
 def _keywords(patch: StreakSettingsPatch) -> dict[str, Any]:
