@@ -23,6 +23,7 @@ from api.bodies import (
 )
 from api.errors import STATUS_OF_REASON, ApiError, invalid, rejection, require_method
 from api.http import json_response
+from api.parameters import check_parameters
 from api.scope import check_user, refuse_application_key
 from core.refusal import Refusal
 from core.texts import user_id_problem
@@ -95,6 +96,7 @@ def batch(request: HttpRequest) -> HttpResponse:
     """Accept up to 1,000 events for the background, all or none: 202 once they are stored."""
     require_method(request, "POST")
     refuse_application_key(authenticate(request))
+    check_parameters(request)
     items = read_body(request, list[Raw], size_max=BATCH_BYTES_MAX)
     if not 1 <= len(items) <= BATCH_MAX:
         raise invalid(f"The body must have 1 to {BATCH_MAX:,} events.")

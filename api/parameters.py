@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
+from django.http import HttpRequest
 from rest_framework.request import Request
 
 from api.errors import invalid
@@ -22,12 +23,12 @@ DAY_MIN: Final = date(1900, 1, 1)
 DAY_MAX: Final = date(2999, 12, 31)
 
 
-def check_parameters(request: Request, *known: str) -> None:
+def check_parameters(request: Request | HttpRequest, *known: str) -> None:
     """Raise ApiError where the query has a parameter that the call does not know: `dryRun` must not delete anything.
 
     `format` is let through, since some clients send it with every call: answers are JSON whatever it says.
     """
-    for name in request.query_params:
+    for name in request.GET:
         if name not in (*known, "format"):
             shown = name[:NAME_LENGTH_MAX]
             nearest = nearest_of(shown, known)

@@ -4,11 +4,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.test import Client
 from trophy import TrophyApi
 from trophy.types import UpsertedUser
 
 from boosts.models import Boost
 from core.services import create_checked
+from engine.models import QueuedEvent
 from levels.models import Level
 from metrics.models import Metric
 from points.models import PointsTrigger
@@ -215,6 +217,21 @@ def test_a_list_with_a_parameter_that_it_does_not_know_names_the_nearest(api: Ap
     )
     assert api.get(f"{ADMIN}/attributes?offset=1").json()["error"].endswith("it can have limit, skip.")
     assert Attribute.objects.count() == len(api.get(f"{ADMIN}/attributes").json())
+
+
+def test_no_operation_of_the_admin_api_takes_a_parameter_that_it_does_not_know(api: Api, game: Game) -> None:
+    paths: dict[str, Any] = Client().get("/docs/openapi.yaml?format=json").json()["paths"]
+    body = [{"key": "lessons", "user": {"id": "alice"}, "value": 1}]
+    asked = 0
+    for path, operations in paths.items():
+        address = path.replace("{system_id}", str(game.xp.id)).replace("{id}", str(game.xp.id))
+        for method in operations if path.startswith(ADMIN) else ():
+            answer = api.send(method.upper(), f"{address}?dryRn=true", body)
+            error = answer.json()["error"]
+            assert (answer.status_code, error.split(";")[0]) == (422, "dryRn is not a parameter of this call"), path
+            asked += 1
+    assert asked > 30
+    assert not QueuedEvent.objects.exists()
 
 
 def test_v1_ignores_parameters_that_it_does_not_know(api: Api, game: Game) -> None:

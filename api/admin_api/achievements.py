@@ -92,4 +92,4 @@ class AchievementView(APIView):
     )
     def get(self, request: Request, id: str) -> Response:  # noqa: A002 - the path's name
         """Return an achievement."""
-        return _achievements().get(id)
+        return _achievements().get(request, id)

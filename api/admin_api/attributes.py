@@ -110,7 +110,7 @@ class AttributeView(APIView):
     )
     def get(self, request: Request, id: str) -> Response:  # noqa: A002 - the path's name
         """Return an attribute."""
-        return _attributes().get(id)
+        return _attributes().get(request, id)
 
 
 def _create_attribute(item: AttributeItem, *, begin_empty: bool) -> AdminAttributeJson:

@@ -84,4 +84,4 @@ class BoostView(APIView):
     )
     def get(self, request: Request, system_id: str, id: str) -> Response:  # noqa: A002 - the path's name
         """Return a boost."""
-        return _boosts(system_id).get(id)
+        return _boosts(system_id).get(request, id)

@@ -120,4 +120,4 @@ class LevelView(APIView):
     )
     def get(self, request: Request, system_id: str, id: str) -> Response:  # noqa: A002 - the path's name
         """Return a level."""
-        return _levels(system_id).get(id)
+        return _levels(system_id).get(request, id)

@@ -99,7 +99,7 @@ class MetricView(APIView):
     )
     def get(self, request: Request, id: str) -> Response:  # noqa: A002 - the path's name
         """Return a metric."""
-        return _metrics().get(id)
+        return _metrics().get(request, id)
 
 
 def _metric_fields(item: MetricItem | MetricPatch) -> dict[str, Any]:

@@ -115,8 +115,9 @@ class Resource(Generic[Row]):
         rows = self.live().order_by("created", "id")[skip : skip + limit]
         return Response([self.render(row) for row in rows.prefetch_related(*self.parts)], headers=etag(version))
 
-    def get(self, id_: str) -> Response:
+    def get(self, request: Request, id_: str) -> Response:
         """Answer with one row."""
+        check_parameters(request)
         row = self.find(id_)
         return Response(self.render(row), headers=etag(row.version))  # type: ignore[attr-defined] # as `find` reads it
 

@@ -65,6 +65,7 @@ class StreakSettingsView(APIView):
     )
     def get(self, request: Request) -> Response:
         """Return the settings; as long as nobody changed any, the defaults."""
+        check_parameters(request)
         version = newest_version(StreakSettings.objects.all())
         return Response(_render(StreakSettings.objects.first() or StreakSettings()), headers=etag(version))
 

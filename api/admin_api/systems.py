@@ -126,7 +126,7 @@ class PointsSystemView(APIView):
     )
     def get(self, request: Request, id: str) -> Response:  # noqa: A002 - the path's name
         """Return a points system."""
-        return points_systems().get(id)
+        return points_systems().get(request, id)
 
 
 def _create(item: SystemItem) -> CreatedSystemJson:

@@ -84,4 +84,4 @@ class TriggerView(APIView):
     )
     def get(self, request: Request, system_id: str, id: str) -> Response:  # noqa: A002 - the path's name
         """Return a trigger."""
-        return _triggers(system_id).get(id)
+        return _triggers(system_id).get(request, id)
