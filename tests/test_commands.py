@@ -95,7 +95,7 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "no secret key": ({"SECRET_KEY": ""}, "SECRET_KEY"),
     "a short secret key": ({"SECRET_KEY": "short"}, "Make one by: python3 -c 'import secrets"),
     "a secret key of three different characters": ({"SECRET_KEY": "abc" * 20 + "aab"}, "only 3 different characters"),
-    "a secret key that repeats": ({"SECRET_KEY": "correct-horse-battery" * 3}, "is a shorter text, repeated"),
+    "a secret key that repeats": ({"SECRET_KEY": "correct-horse-battery" * 3}, "repeats a shorter text"),
     "the key of a tutorial": ({"SECRET_KEY": "django-insecure-" + "x" * 50}, "SECRET_KEY"),
     "no public address": ({"PUBLIC_URL": ""}, "PUBLIC_URL"),
     "an address without encryption": ({"PUBLIC_URL": "http://points.example.com"}, "PUBLIC_URL"),
