@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final, cast
@@ -85,16 +85,36 @@ def work_commands() -> list[list[str]]:
     return [worker_command(), clock_command(), queue_command(), webhooks_command()]
 
 
+@contextmanager
+def held_port(port: int) -> Iterator[None]:
+    """Keep a port for what this process starts. Raises CommandError where it is taken.
+
+    Web processes share a port, so the system lets those of a second start share it, too: nobody would notice. A name
+    that only one process of a machine can have says whose it is, from long before the web server listens. It is a
+    socket's name, so it needs no file, and ends with the process, however that ends.
+    """
+    with socket.socket(socket.AF_UNIX) as name, socket.socket() as probe:
+        try:
+            name.bind(f"\0pointsmith-port-{port}")
+        except OSError as error:
+            raise _taken(port, "another Pointsmith") from error
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise _taken(port, "another program")
+        yield
+
+
+def _taken(port: int, owner: str) -> CommandError:
+    return CommandError(f"Port {port} is taken by {owner}: choose one with PORT={port + 1}.")
+
+
 def run_together(
     commands: Sequence[Sequence[str]], *, port: int | None = None, when_ready: Callable[[], None] = lambda: None
 ) -> None:
     """Run the commands until this process is told to stop, or until one of them ends; then stop the others.
 
-    `when_ready` is called once the web server answers on `port`, without one at once. Exits with 0 where it was told
-    to stop, else with 1, so that a supervisor starts all of them again.
+    `when_ready` is called once the web server answers on `port`, which is held already; without a port at once. Exits
+    with 0 where it was told to stop, else with 1, so that a supervisor starts all of them again.
     """
-    if port is not None:
-        _refuse_taken(port)
     if settings.EMBEDDED:
         # This process outlives the others, so the database is not stopped under them.
         settings.EMBEDDED_POSTGRES.ensure_running()
@@ -150,12 +170,6 @@ def _allow_open_files() -> None:
     wanted = OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _refuse_taken(port: int) -> None:
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise CommandError(f"Port {port} is taken by another program: choose one with PORT={port + 1}.")
 
 
 def _answers(port: int, processes: Sequence[subprocess.Popen[bytes]]) -> bool:

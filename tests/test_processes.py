@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from config.processes import held_port
 from tests.processes import WAIT_S_MAX, free_port, until
 from tests.servers import answers
 
@@ -127,6 +129,29 @@ def test_a_web_server_that_was_killed_leaves_its_port_to_the_next(tmp_path: Path
         second.terminate()
         rest_of(second)
         assert second.returncode == 0
+
+
+def test_of_two_starts_at_the_same_moment_one_has_the_port_and_the_other_is_told(tmp_path: Path) -> None:
+    port = free_port()
+    serve = ("manage.py", "serve", "--port", str(port), "--workers", "1")
+    with started(tmp_path / "a", *serve) as first, started(tmp_path / "b", *serve) as second:
+        until(lambda: first.poll() is not None or second.poll() is not None)
+        loser, winner = (first, second) if first.poll() is not None else (second, first)
+        assert f"Port {port} is taken by another Pointsmith: choose one with PORT={port + 1}." in rest_of(loser)
+        assert loser.returncode == 1
+        until(lambda: answers(port))
+        winner.terminate()
+        assert "taken" not in rest_of(winner)
+        assert winner.returncode == 0
+
+
+def test_a_port_that_is_taken_is_told_before_the_demo_makes_its_database(tmp_path: Path) -> None:
+    port = free_port()
+    demo = ("manage.py", "run_demo", "--port", str(port))
+    with held_port(port), started(tmp_path, *demo) as process:
+        assert f"Port {port} is taken by another Pointsmith" in rest_of(process)
+    with socket.create_server(("127.0.0.1", port)), started(tmp_path, *demo) as process:
+        assert f"Port {port} is taken by another program" in rest_of(process)
 
 
 def test_workers_end_when_what_started_them_was_killed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from access.services import create_api_key
 from access.store import load_keys
 from backoffice.roles import ADMINISTRATOR, SUPPORT, VIEWER
 from backoffice.roles import OPERATOR as OPERATOR_ROLE
-from config.processes import run_together, web_command, work_commands
+from config.processes import held_port, run_together, web_command, work_commands
 
 OPERATOR: Final = "operator"
 OTHERS: Final = {"vera": VIEWER, "sam": SUPPORT, "otto": OPERATOR_ROLE, "ada": ADMINISTRATOR}
@@ -57,9 +57,12 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Run."""
+        with held_port(options["port"]):
+            self._run(options["port"])
+
+    def _run(self, port: int) -> None:
         call_command("migrate", verbosity=0)
         call_command("seed_demo", stdout=self.stdout)
-        port = options["port"]
         banner = BANNER.format(url=f"http://127.0.0.1:{port}", operator=OPERATOR, others=_others(), **_secrets())
         commands = [web_command("127.0.0.1", port), *work_commands()]
         run_together(commands, port=port, when_ready=lambda: self._show(banner))

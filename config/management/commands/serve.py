@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from config.processes import WEB_WORKERS, run_together, web_command
+from config.processes import WEB_WORKERS, held_port, run_together, web_command
 
 
 class Command(BaseCommand):
@@ -22,4 +22,5 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Serve."""
         command = web_command(options["host"], options["port"], options["workers"])
-        run_together([command], port=options["port"])
+        with held_port(options["port"]):
+            run_together([command], port=options["port"])
