@@ -73,9 +73,9 @@ def not_found(what: str, key: object) -> ApiError:
     return ApiError(404, f"{what} not found: {key}.")
 
 
-def too_large(bytes_max: int) -> ApiError:
-    """Return the error for a body of more than `bytes_max` bytes."""
-    return ApiError(413, f"The body is too large: at most {bytes_max // 1_000_000} MB is read.")
+def too_large(bytes_max: int, what: str = "body") -> ApiError:
+    """Return the error for a body, or a part of one, of more than `bytes_max` bytes."""
+    return ApiError(413, f"The {what} is too large: at most {bytes_max // 1_000_000} MB is read.")
 
 
 def broken_off() -> ApiError:

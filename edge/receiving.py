@@ -10,10 +10,10 @@ from typing import IO, Final, Self
 
 from django.conf import settings
 
-from api.errors import ApiError, broken_off, too_large
+from api.errors import ApiError, broken_off
 from api.hot_path import Application, Headers, Message, Receive, Send
 from edge.refusals import send_refusal
-from edge.terms import Doorkeeper
+from edge.terms import Doorkeeper, Terms
 from edge.unpacking import CHUNK_BYTES, unpacker
 
 SMALL_BYTES_MAX: Final = 65_536
@@ -73,7 +73,8 @@ class Reception:
         self._started_s, self._seconds_max = asyncio.get_running_loop().time(), float(settings.BODY_S_MAX)
         # A larger body is looked at: first for who sends it, then to be refused.
         self._bytes_unwatched = SMALL_BYTES_MAX
-        self._is_sender_known, self._is_in_crowd = False, False
+        self._terms: Terms | None = None
+        self._is_in_crowd = False
         self._bytes_come, self._bytes_kept, self._bytes_given = 0, 0, 0
         self._small = b""
         self._file: IO[bytes] | None = None
@@ -123,15 +124,14 @@ class Reception:
 
     async def _watch(self, size: int, doorkeeper: Doorkeeper, timer: asyncio.Timeout) -> None:
         """Find out once who sends more than a small body. Raises ApiError where that is more than they may."""
-        if not self._is_sender_known:
-            self._is_sender_known = True
-            terms = await doorkeeper.terms(self._path, self._headers)
-            self._bytes_unwatched, self._seconds_max = terms.bytes_max, terms.seconds_max
+        if self._terms is None:
+            self._terms = await doorkeeper.terms(self._path, self._headers)
+            self._bytes_unwatched, self._seconds_max = self._terms.bytes_max, self._terms.seconds_max
             timer.reschedule(self._started_s + self._seconds_max)
-            if terms.is_stranger:
+            if self._terms.is_stranger:
                 self._join_crowd()
-        if size > self._bytes_unwatched:
-            raise too_large(self._bytes_unwatched)
+        if size > self._terms.bytes_max:
+            raise self._terms.too_large()
 
     def _join_crowd(self) -> None:
         if self._crowd.strangers >= STRANGERS_MAX:

@@ -15,6 +15,7 @@ from django.http import HttpRequest, parse_cookie
 from django.urls import reverse
 
 from api.authentication import check_known
+from api.errors import ApiError, too_large
 from api.events import BATCH_BYTES_MAX, BATCH_PATH
 from api.hot_path import Headers
 from api.middleware import MACHINE_PREFIXES
@@ -35,6 +36,12 @@ class Terms:
     bytes_max: int
     seconds_max: float
     is_stranger: bool
+    file_bytes_max: int | None = None
+    """How much of that a form's file may be, where there may be one; the rest is for what comes with it."""
+
+    def too_large(self) -> ApiError:
+        """Return the error for more than that."""
+        return too_large(self.bytes_max) if self.file_bytes_max is None else too_large(self.file_bytes_max, "file")
 
 
 def terms_of_strangers() -> Terms:
@@ -76,8 +83,9 @@ def _terms_of_operator(path: str, headers: Headers) -> Terms:
         return terms_of_strangers()
     of_imports = path.startswith(reverse("admin:imports_importrun_changelist"))
     may_import = of_imports and user.has_perm("imports.add_importrun")
-    bytes_max = (FILE_BYTES_MAX if may_import else BADGE_BYTES_MAX) + FORM_BYTES_MAX
-    return Terms(bytes_max, settings.UPLOAD_S_MAX, is_stranger=False)
+    file_bytes_max = FILE_BYTES_MAX if may_import else BADGE_BYTES_MAX
+    bytes_max = file_bytes_max + FORM_BYTES_MAX
+    return Terms(bytes_max, settings.UPLOAD_S_MAX, is_stranger=False, file_bytes_max=file_bytes_max)
 
 
 def _operator(cookies: str) -> User | None:

@@ -13,6 +13,9 @@ CHUNK_BYTES: Final = 65_536
 
 GZIP_WBITS: Final = 31
 
+MEMBERS_MAX: Final = 1_000
+"""How many members a body may have. Some tools make one of every 64 kB; to begin one costs more than its 20 bytes."""
+
 
 def unpacker(encoding: bytes | None) -> Unpack | None:
     """Return what turns the parts of a body, and whether each is the last, into plain parts; None where they are plain.
@@ -28,18 +31,34 @@ def unpacker(encoding: bytes | None) -> Unpack | None:
 
 
 class _Gunzip:
+    """Unpacks one or several members of gzip, one after the other, which are read as one text."""
+
     def __init__(self) -> None:
-        self._stream = zlib.decompressobj(wbits=GZIP_WBITS)
+        self._stream, self._members = zlib.decompressobj(wbits=GZIP_WBITS), 1
 
     def unpack(self, part: bytes, is_last: bool) -> Iterator[bytes]:
+        has_more = False
+        while part or has_more:
+            if self._stream.eof:
+                self._begin_member()
+            plain = self._decompress(part)
+            yield plain
+            part = self._stream.unused_data or self._stream.unconsumed_tail
+            has_more = len(plain) == CHUNK_BYTES and not self._stream.eof
+        if is_last and not self._stream.eof:
+            raise _unreadable("it ends too early")
+
+    def _begin_member(self) -> None:
+        if self._members == MEMBERS_MAX:
+            raise _unreadable(f"it has more than {MEMBERS_MAX:,} members")
+        self._stream, self._members = zlib.decompressobj(wbits=GZIP_WBITS), self._members + 1
+
+    def _decompress(self, part: bytes) -> bytes:
         try:
-            while not self._stream.eof:
-                plain = self._stream.decompress(part, CHUNK_BYTES)
-                yield plain
-                part = self._stream.unconsumed_tail
-                if not part and len(plain) < CHUNK_BYTES:
-                    break
+            return self._stream.decompress(part, CHUNK_BYTES)
         except zlib.error as error:
-            raise ApiError(400, f"The body is not readable gzip: {error}.") from error
-        if part or self._stream.unused_data or (is_last and not self._stream.eof):
-            raise ApiError(400, "The body is not readable gzip: it ends too early, or more follows its end.")
+            raise _unreadable(f"{error}, in what follows its end" if self._members > 1 else f"{error}") from error
+
+
+def _unreadable(problem: str) -> ApiError:
+    return ApiError(400, f"The body is not readable gzip: {problem}.")

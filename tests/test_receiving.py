@@ -19,6 +19,7 @@ from access.services import create_api_key
 from api.hot_path import Message
 from edge.receiving import STRANGERS_MAX
 from edge.rooms import Rooms
+from edge.unpacking import MEMBERS_MAX
 from engine.models import QueuedEvent
 from metrics.models import Event
 from tests.conftest import Api, Game
@@ -78,8 +79,26 @@ BAD_BODIES: Final = {
     "no gzip": (b"{}", "gzip", 400, "not readable gzip"),
     "gzip that breaks off": (gzip.compress(b"{}")[:-1], "gzip", 400, "ends too early"),
     "more than gzip": (gzip.compress(b"{}") + b"more", "gzip", 400, "follows its end"),
+    "a second member that breaks off": (gzip.compress(b"{") + gzip.compress(b"}")[:-1], "gzip", 400, "ends too early"),
+    "members without end": (gzip.compress(b"") * (MEMBERS_MAX + 1), "gzip", 400, "more than 1,000 members"),
+    "much in many members": (gzip.compress(b" " * 250_001) * 4, "gzip", 413, "at most 1 MB"),
     "much in little": (gzip.compress(b" " * 1_000_001), "gzip", 413, "at most 1 MB"),
 }
+
+
+def test_gzip_of_several_members_is_one_body(process: Edge, api: Api) -> None:
+    content = json.dumps(ALICE).encode()
+    packed = gzip.compress(content[:10]) + gzip.compress(b"") + gzip.compress(content[10:].ljust(200_000))
+    # Cut anywhere: in the first member, at its end, and after it.
+    for cut in (0, 5, len(gzip.compress(content[:10])), 40, 60, len(packed) - 1):
+        number = Event.objects.count()
+
+        async def parts(cut: int = cut) -> AsyncIterator[bytes]:
+            yield packed[:cut]
+            yield packed[cut:]
+
+        answer = send(process, api.key, "POST", EVENT, parts(), **{"Content-Encoding": "gzip"})
+        assert (answer.status_code, Event.objects.count()) == (201, number + 1), answer.text
 
 
 @pytest.mark.parametrize("case", BAD_BODIES)
@@ -197,6 +216,10 @@ def test_who_may_import_uploads_large_files_to_the_imports_and_others_a_badge(pr
         answer = upload(process, path, size, client)
         # What is received is refused for its token, which browsers send along.
         assert answer.status_code == (403 if is_received else 413), (path, size)
+        if client is not nobody and not is_received:
+            # Not what a form may have beside its file.
+            most = "100 MB" if (client, path) == (sam, IMPORT) else "5 MB"
+            assert f"The file is too large: at most {most} is read." in answer.text
 
 
 def test_only_so_many_strangers_send_much_at_once(process: Edge, settings: Any) -> None:
