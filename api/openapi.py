@@ -47,7 +47,10 @@ _ERRORS: Final = {
     429: "The key is used too often; `Retry-After` says in how many seconds to try again.",
 }
 _ERRORS_OF_THE_SERVER: Final = {
+    405: "The address has no such method; `Allow` says which it has.",
+    408: "The body came too slowly.",
     413: "The body is too large.",
+    415: "The body is compressed by something other than gzip.",
     503: "The database is away, or too many requests wait; `Retry-After` says in how many seconds to try again.",
 }
 _WITHOUT_VERSIONS: Final = ("/admin-api/v1/metrics/events", "/admin-api/v1/webhook-events")
@@ -183,10 +186,10 @@ def _batch_operation() -> dict[str, Any]:
 
 def _complete_operation(operation: dict[str, Any]) -> None:
     """Say what holds for every operation: bodies are required and have a size, and the database can be away."""
-    statuses = [503]
+    statuses = [405, 503]
     if body := operation.get("requestBody"):
         body["required"] = True
-        statuses.append(413)
+        statuses += [408, 413, 415]
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for status in statuses:
         operation["responses"][str(status)] = {"description": _ERRORS_OF_THE_SERVER[status], "content": error}

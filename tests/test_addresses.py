@@ -4,16 +4,17 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from access.services import create_application_key
+from core.texts import user_id_problem
 from tests.conftest import Api, Game
 
 ODD_IDS = [
     *("team/streak", "team/points/xp", "team/metrics/lessons/event-summary", "team/preferences"),
-    *("a/b", "/", "//", "a/", "/a", "%2F", "a%2Fb", "50%", "a+b", "a b", "a?b#c", "a;b", "..", "."),
-    *("Doe, Jane", ",", "ключ", "👩\u200d🚀", "a&userIds=b", "x" * 255),
+    *("a/b", "/", "//", "a/", "/a", "%2F", "a%2Fb", "50%", "a+b", "a b", "a?b#c", "a;b"),
+    *("Doe, Jane", ",", "ключ", "👩\u200d🚀", "a&userIds=b", "x" * 255, "...", "a/../b"),
 ]
 
 
@@ -36,6 +37,7 @@ def test_a_user_of_any_id_is_made_read_changed_and_listed(api: Api, game: Game, 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(id_=st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=30))
 def test_whatever_an_id_is_made_of_its_address_is_its_own(api: Api, id_: str) -> None:
+    assume(user_id_problem(id_) is None)
     address = f"/v1/users/{quote(id_, safe='')}"
     assert api.send("PUT", address, {"name": "Alice"}).json()["id"] == id_
     assert api.get(address).json()["id"] == id_

@@ -187,3 +187,14 @@ def test_addresses_in_any_language_are_stored_as_they_are(api: Api, game: Game, 
 def test_what_is_no_address_is_not_stored(api: Api, game: Game, email: str) -> None:
     assert fields_of(api.event({"id": "alice", "email": email})) == ["user.email"]
     assert api.send("PUT", "/v1/users/alice", {"email": email}).status_code == 422
+
+
+def test_each_warning_begins_with_its_field(api: Api, game: Game) -> None:
+    late = api.event({"id": "alice", "signUpDate": "2999-01-01", "subscribeToEmails": True, "tz": "Mars"}).json()
+    assert {each["field"]: each["message"] for each in late["warnings"]} == {
+        "user.tz": "user.tz must be an IANA time zone name such as Europe/London.",
+        "user.subscribeToEmails": "user.subscribeToEmails can be true only for a user with an email.",
+        "user.signUpDate": "user.signUpDate must not be after today in the user's time zone.",
+    }
+    refused = api.send("PUT", "/v1/users/alice", {"signUpDate": "2999-01-01"})
+    assert refused.json()["error"] == "signUpDate must not be after today in the user's time zone."

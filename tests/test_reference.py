@@ -40,3 +40,12 @@ def test_it_comes_as_json_too() -> None:
 def test_it_can_only_be_read() -> None:
     assert Client().post(PATH).status_code == 405
     assert Client().head(PATH).status_code == 200
+
+
+def test_every_operation_declares_what_any_can_answer() -> None:
+    paths = Client().get("/docs/openapi.yaml?format=json").json()["paths"]
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            declared = operation["responses"].keys()
+            assert {"405", "503"} <= declared, (path, method)
+            assert {"408", "413", "415"} <= declared or "requestBody" not in operation, (path, method)

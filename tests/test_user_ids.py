@@ -20,6 +20,8 @@ from users.models import EndUser
 BATCH = "/admin-api/v1/metrics/events"
 SPACE = "must not begin or end with white space."
 CONTROL = "must not have control characters such as line breaks."
+DOTS = "must not be . or .., which browsers take out of addresses."
+UNSEEN = "must have a visible character."
 BAD_IDS = {
     " a": SPACE,
     "a ": SPACE,
@@ -35,8 +37,29 @@ BAD_IDS = {
     "a\x7f": CONTROL,
     "\x9fa": CONTROL,
     "a\x85b": CONTROL,
+    ".": DOTS,
+    "..": DOTS,
+    "\u200b": UNSEEN,
+    "\ufeff\u200d": UNSEEN,
+    "\ufe0f": UNSEEN,
+    "\u3164": UNSEEN,
 }
-GOOD_IDS = ["a b", "a/b", "ünï", "用户", "a\u200db", "\u200ba", "a\u00a0b", "a\u2028b", "🔑", "a%20b", "a,b"]
+GOOD_IDS = [
+    "a b",
+    "a/b",
+    "ünï",
+    "用户",
+    "a\u200db",
+    "\u200ba",
+    "...",
+    ".a",
+    "\u0301",
+    "a\u00a0b",
+    "a\u2028b",
+    "🔑",
+    "a%20b",
+    "a,b",
+]
 each_bad = pytest.mark.parametrize(
     ("id_", "problem"), [pytest.param(*pair, id=ascii(pair[0])) for pair in BAD_IDS.items()]
 )
@@ -106,7 +129,7 @@ def test_any_other_id_can_be_made_read_and_changed(api: Api, game: Game, id_: st
     assert Event.objects.filter(user__external_id=id_).count() == 2
 
 
-@pytest.mark.parametrize("id_", ["a ", " a", "a\nb", "a\x85"])
+@pytest.mark.parametrize("id_", ["a ", " a", "a\nb", "a\x85", ".", "..", "\u200b"])
 def test_a_user_who_was_known_by_such_an_id_before_goes_on_as_usual(api: Api, game: Game, id_: str) -> None:
     known_before(id_)
     assert api.event(id_).json()["total"] == 1

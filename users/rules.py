@@ -89,7 +89,7 @@ def apply_changes(user: User, changes: UserChanges, known_attributes: UserAttrib
     """
     changed, warnings = apply_usable(user, changes, known_attributes, at)
     if warnings:
-        raise Refusal(RefusalReason.INVALID, warnings[0].message)
+        raise Refusal(RefusalReason.INVALID, warnings[0].message.removeprefix(_OF_USER))
     return changed
 
 
@@ -156,10 +156,15 @@ def matches(attribute_filter: Collection[tuple[str, str]], attributes: Mapping[s
     return all(attributes.get(key) == value for key, value in attribute_filter)
 
 
+_OF_USER: Final = "user."
+"""How the sentence about a field begins in a report; in a body that is about the user it begins with the field."""
+
 _NO_EMAIL: Final = FieldWarning(
-    "user.subscribeToEmails", "subscribeToEmails can be true only for a user with an email."
+    "user.subscribeToEmails", "user.subscribeToEmails can be true only for a user with an email."
 )
-_SIGN_UP_AHEAD: Final = FieldWarning("user.signUpDate", "signUpDate must not be after today in the user's time zone.")
+_SIGN_UP_AHEAD: Final = FieldWarning(
+    "user.signUpDate", "user.signUpDate must not be after today in the user's time zone."
+)
 
 
 def _is_sign_up_ahead(user: User, changes: UserChanges, at: datetime) -> bool:
