@@ -5,13 +5,14 @@ from typing import Final, cast
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from api.hot_path import Application, Message, Receive, Send
 from api.http import protective_headers
 
 SHARED_PREFIX: Final = "/v1/"
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH")
+OF_THE_BODY: Final = ("content-length", "content-type")
 KEEP_S: Final = 3600
 """How long a browser may remember what it may do here."""
 
@@ -42,7 +43,17 @@ def with_origins(application: Application, origins: Sequence[str]) -> Applicatio
 
 class _SharedApi(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Return the answer to a browser that asks beforehand, with the headers that all answers have."""
+        """Return the answer to a browser that asks beforehand, with the shape and the headers that all answers have."""
         response = super().preflight_response(request_headers)
+        if response.status_code >= 400:
+            headers = {name: value for name, value in response.headers.items() if name not in OF_THE_BODY}
+            response = JSONResponse({"error": self._refusal(request_headers)}, response.status_code, headers)
         response.headers.update(protective_headers())
         return response
+
+    def _refusal(self, asked: Headers) -> str:
+        if not self.is_allowed_origin(asked["origin"]):
+            return "Pages of this origin may not call the API here."
+        if asked["access-control-request-method"] not in METHODS:
+            return f"Pages of other origins may use {', '.join(METHODS)} here, and no other method."
+        return "Pages of other origins may not ask this here."

@@ -86,6 +86,21 @@ def test_other_pages_may_not_and_nobody_may_elsewhere(process: Edge, api: Api) -
             assert "Access-Control-Allow-Origin" not in answer.headers, path
 
 
+@pytest.mark.parametrize(
+    ("origin", "method", "words"),
+    [
+        (OTHER, "POST", "Pages of this origin may not call the API here."),
+        (APP, "DELETE", "Pages of other origins may use GET, HEAD, POST, PUT, PATCH here, and no other method."),
+    ],
+)
+def test_a_refusal_beforehand_has_the_shape_of_all_errors(process: Edge, origin: str, method: str, words: str) -> None:
+    answer = preflight(process, EVENT, origin, method)
+    assert (answer.status_code, answer.json()) == (400, {"error": words})
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Origin" in answer.headers["Vary"]
+
+
 def test_nobody_may_by_default(game: Game, api: Api) -> None:
     with edge() as process:
         assert preflight(process, EVENT, APP).status_code == 405
@@ -98,7 +113,26 @@ def test_nobody_may_by_default(game: Game, api: Api) -> None:
 def test_an_origin_that_no_browser_sends_is_refused_at_the_start(wrong: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"must be like https://app\.example\.com"):
         read_origins([APP, wrong])
-    assert read_origins([f" {APP}", "", "capacitor://localhost"]) == [APP, "capacitor://localhost"]
+    taken = [APP, "capacitor://localhost", f"{APP}:8443", "http://[::1]:443", "https://app.example.com:80"]
+    assert read_origins([f" {APP}", "", *taken[1:]]) == taken
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (f"{APP}:443", f"«{APP}:443» must be {APP}: browsers leave out the usual port."),
+        ("http://[::1]:80", "must be http://[::1]: browsers"),
+        (f"{APP}:0443", f"must be {APP}: browsers leave out the usual port."),
+        (f"{APP}:08443", f"must be {APP}:8443: browsers leave out zeros"),
+        (f"{APP}:65536", "it must be from 1 to 65535."),
+        (f"{APP}:0", "it must be from 1 to 65535."),
+        (f"{APP}:", "must be like https://app.example.com"),
+        ("https://a:b:c", "must be like https://app.example.com"),
+    ],
+)
+def test_a_port_that_no_browser_sends_is_refused_with_the_right_one(wrong: str, words: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=re.escape(words)):
+        read_origins([APP, wrong])
 
 
 # --- In a browser ----------------------------------------------------------------------------------------------------
