@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
+from config.environment import Environment
 from config.file_queue import SCHEME as FILE_QUEUE
 from config.origins import read_origins
 from config.rate_limit import read_rate_limit
@@ -21,7 +21,7 @@ from core.embedded_postgres import EmbeddedPostgres
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+env = Environment()
 env.read_env(BASE_DIR / ".env")
 
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
@@ -41,7 +41,7 @@ if PRODUCTION:
     if not PUBLIC_URL.startswith("https://"):
         raise ImproperlyConfigured("PRODUCTION needs PUBLIC_URL, the https:// address that users reach this server by.")
 SECRET_KEY = SECRET_KEY or development_secret_key(VAR_DIR)
-PUBLIC_URL = PUBLIC_URL or f"http://127.0.0.1:{env.int('PORT', default=8000)}"
+PUBLIC_URL = PUBLIC_URL or f"http://127.0.0.1:{env.whole('PORT', default=8000, at_least=1, at_most=65_535)}"
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[PUBLIC_URL.split("//")[1].split(":")[0]] if PRODUCTION else ["*"])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
@@ -50,11 +50,9 @@ CORS_ALLOWED_ORIGINS = read_origins(env.list("CORS_ALLOWED_ORIGINS", default=[])
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 # How many proxies add to X-Forwarded-For before a request arrives: the outermost of them is counted from its end.
-PROXY_COUNT = env.int("PROXY_COUNT", default=1 if BEHIND_PROXY else 0)
-if PROXY_COUNT < 0:
-    raise ImproperlyConfigured("PROXY_COUNT must be at least 0.")
+PROXY_COUNT = env.whole("PROXY_COUNT", default=1 if BEHIND_PROXY else 0, at_least=0)
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=False)
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if PRODUCTION else 0)
+SECURE_HSTS_SECONDS = env.whole("SECURE_HSTS_SECONDS", default=31_536_000 if PRODUCTION else 0, at_least=0)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # what holds for other subdomains is not for one service to say
@@ -141,15 +139,13 @@ else:
     DATABASES = {"default": {"ENGINE": "core.embedded_backend", **EMBEDDED_POSTGRES.connection_settings()}}
 # A web process has threads that wait for others' events: all share a few connections.
 WEB_PROCESS = os.environ.get("WEB_PROCESS") == "true"  # as config/asgi.py says, and nobody else
-DATABASE_POOL_MAX = env.int("DATABASE_POOL_MAX", default=8)
-if DATABASE_POOL_MAX < 2:
-    raise ImproperlyConfigured("DATABASE_POOL_MAX must be at least 2: events have a connection of their own.")
+DATABASE_POOL_MAX = env.whole("DATABASE_POOL_MAX", default=8, at_least=2, why="events have a connection of their own")
 # In front of PostgreSQL: PgBouncer with transaction pooling, where two statements of a session may meet two servers.
 DATABASE_POOLER = env.str("DATABASE_POOLER", default="")
 if DATABASE_POOLER not in ("", "pgbouncer"):
     raise ImproperlyConfigured("DATABASE_POOLER must be pgbouncer, or empty where nothing stands before PostgreSQL.")
 # Statements are prepared when they come again; PgBouncer keeps them apart from 1.21 on, and only if it is told to.
-PREPARE_THRESHOLD = env.int("PREPARE_THRESHOLD", default=-1 if DATABASE_POOLER else 3)
+PREPARE_THRESHOLD = env.whole("PREPARE_THRESHOLD", default=-1 if DATABASE_POOLER else 3, at_least=-1)
 # `reconnect_timeout`: or else the pool of a server that is away tries again ever more rarely, and does not notice for
 # minutes that it is back. So each request that waits for a connection has the pool try.
 _POOL = {"min_size": 0, "max_size": DATABASE_POOL_MAX, "timeout": 5, "reconnect_timeout": 1}
@@ -166,9 +162,7 @@ _CONNECTING: dict[str, Any] = {
 DATABASES["default"] |= _CONNECTING | {"OPTIONS": {**_CONNECTING["OPTIONS"], **DATABASES["default"].get("OPTIONS", {})}}
 
 # Streaming replicas of that database, which take reads that may be a little old: summaries and the admin's figures.
-REPLICA_LAG_MAX_S = env.float("REPLICA_LAG_MAX_S", default=5)
-if REPLICA_LAG_MAX_S <= 0:
-    raise ImproperlyConfigured("REPLICA_LAG_MAX_S must be more than 0: no replica is ever quite up to date.")
+REPLICA_LAG_MAX_S = env.positive("REPLICA_LAG_MAX_S", default=5, why="no replica is ever quite up to date")
 REPLICAS = read_replicas(env.list("REPLICA_URLS", default=[]), embedded=EMBEDDED)
 DATABASES |= {alias: replica_settings(server, _CONNECTING) for alias, server in REPLICAS.items()}
 DATABASE_ROUTERS = ["core.replica.ReplicaRouter"] if REPLICAS else []
@@ -176,26 +170,20 @@ DATABASE_ROUTERS = ["core.replica.ReplicaRouter"] if REPLICAS else []
 REPLICA_APPS = {"analytics"}
 
 # How many events may wait for their turn in each web process; more are answered 503.
-EVENTS_WAITING_MAX = env.int("EVENTS_WAITING_MAX", default=500)
-if EVENTS_WAITING_MAX < 1:
-    raise ImproperlyConfigured("EVENTS_WAITING_MAX must be at least 1.")
+EVENTS_WAITING_MAX = env.whole("EVENTS_WAITING_MAX", default=500, at_least=1)
 # How many other requests of the API each web process works on at a time, and how many pages of the admin. Pages may
 # hold a connection for long, as exports do: by default some are always left for the API.
-WEB_THREADS = env.int("WEB_THREADS", default=32)
-WEB_PAGE_THREADS = env.int("WEB_PAGE_THREADS", default=max(1, DATABASE_POOL_MAX - 3))
-if WEB_THREADS < 1 or WEB_PAGE_THREADS < 1:
-    raise ImproperlyConfigured("WEB_THREADS and WEB_PAGE_THREADS must be at least 1.")
+WEB_THREADS = env.whole("WEB_THREADS", default=32, at_least=1)
+WEB_PAGE_THREADS = env.whole("WEB_PAGE_THREADS", default=max(1, DATABASE_POOL_MAX - 3), at_least=1)
 # How many connections of clients each web process holds open, whether they send anything or not; more wait.
-WEB_CONNECTIONS_MAX = env.int("WEB_CONNECTIONS_MAX", default=4096)
-if WEB_CONNECTIONS_MAX < 128:
-    raise ImproperlyConfigured("WEB_CONNECTIONS_MAX must be at least 128: clients keep connections that rest.")
+WEB_CONNECTIONS_MAX = env.whole(
+    "WEB_CONNECTIONS_MAX", default=4096, at_least=128, why="clients keep connections that rest"
+)
 # How long the whole body of a request may take to arrive, and the file that an operator uploads.
-BODY_S_MAX = env.float("BODY_S_MAX", default=10)
-UPLOAD_S_MAX = env.float("UPLOAD_S_MAX", default=300)
+BODY_S_MAX = env.positive("BODY_S_MAX", default=10)
+UPLOAD_S_MAX = env.positive("UPLOAD_S_MAX", default=300)
 # How long a client may take to accept the next part of an answer.
-SEND_S_MAX = env.float("SEND_S_MAX", default=60)
-if min(BODY_S_MAX, UPLOAD_S_MAX, SEND_S_MAX) <= 0:
-    raise ImproperlyConfigured("BODY_S_MAX, UPLOAD_S_MAX and SEND_S_MAX must be more than 0.")
+SEND_S_MAX = env.positive("SEND_S_MAX", default=60)
 
 # --- Cache and queue -------------------------------------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="")
@@ -222,9 +210,9 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(CELERY_QUEUE_DIR / "beat-schedule")
 # How often the clock looks, and so how long it may take to stop, in seconds.
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 # After downtime, this many of the newest missed payments of a time trigger are made.
-TIME_TRIGGER_CATCHUP = env.int("TIME_TRIGGER_CATCHUP", default=24)
-if TIME_TRIGGER_CATCHUP < 1:
-    raise ImproperlyConfigured("TIME_TRIGGER_CATCHUP must be at least 1: with 0 no time trigger would ever pay.")
+TIME_TRIGGER_CATCHUP = env.whole(
+    "TIME_TRIGGER_CATCHUP", default=24, at_least=1, why="with 0 no time trigger would ever pay"
+)
 
 
 def _every(seconds: int, task: str) -> dict[str, object]:
@@ -254,9 +242,9 @@ CELERY_BEAT_SCHEDULE = {
 # Hosts inside the network that messages may go to all the same.
 WEBHOOK_ALLOWED_HOSTS = {host.lower() for host in env.list("WEBHOOK_ALLOWED_HOSTS", default=[])}
 # How long what was sent can be looked at and replayed.
-WEBHOOK_LOG_DAYS = env.int("WEBHOOK_LOG_DAYS", default=30)
-if WEBHOOK_LOG_DAYS < 1:
-    raise ImproperlyConfigured("WEBHOOK_LOG_DAYS must be at least 1: what still waits to be sent is kept in the log.")
+WEBHOOK_LOG_DAYS = env.whole(
+    "WEBHOOK_LOG_DAYS", default=30, at_least=1, why="what still waits to be sent is kept in the log"
+)
 
 # --- Time and language -----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"

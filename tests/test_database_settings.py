@@ -13,7 +13,7 @@ from django.conf import settings
     ("name", "value", "words"),
     [
         ("DATABASE_POOLER", "odyssey", "DATABASE_POOLER must be pgbouncer, or empty"),
-        ("REPLICA_LAG_MAX_S", "0", "REPLICA_LAG_MAX_S must be more than 0"),
+        ("REPLICA_LAG_MAX_S", "0", "REPLICA_LAG_MAX_S must be a number of more than 0"),
         ("REPLICA_URLS", "10.0.0.7:5432", "REPLICA_URLS: address 1 must be of the form postgres://"),
     ],
 )
