@@ -15,7 +15,7 @@ from achievements.render import UserAchievementJson, render_achievement, with_ac
 from achievements.store import read_completions, shown_achievements
 from api.authentication import caller
 from api.bodies import read_forgiving, user_changes
-from api.errors import invalid, rejection
+from api.errors import ApiError, invalid, rejection
 from api.lookups import find_metric, find_system, find_user
 from api.openapi import body_of, errors, json_of, whole_number_parameter
 from api.parameters import whole_number
@@ -41,7 +41,7 @@ from users.fields import IdentifiedUser, UserFields
 from users.models import EXTERNAL_ID_LENGTH_MAX, EndUser
 from users.render import UserJson, render_user
 from users.rules import UserChanges
-from users.store import user_of
+from users.store import read_user, user_of
 
 
 class ChangedUserJson(UserJson):
@@ -81,13 +81,18 @@ class UserView(APIView):
         operation_id="users_identify",
         summary="Identify a user by id",
         request=body_of(UserFields),
-        responses={200: json_of(ChangedUserJson), **errors(400, 401, 422)},
+        responses={200: json_of(ChangedUserJson), **errors(400, 401, 404, 422)},
     )
     def put(self, request: Request, user_id: str) -> Response:
         """Make a user known, or change one who is; only the fields given change."""
         fields, warnings = read_forgiving(request._request.body, UserFields)
-        json = _identify(request, user_changes(_checked(user_id), fields))
-        return Response(with_warnings(json, warnings))
+        changes = user_changes(_checked(user_id), fields)
+        if _is_split(request) and read_user(user_id) is None:
+            raise ApiError(
+                404,
+                f"There is nothing at {request.path_info}. The slashes of a new user's id have to be encoded, as %2F.",
+            )
+        return Response(with_warnings(_identify(request, changes), warnings))
 
     @extend_schema(
         operation_id="users_update",
@@ -167,6 +172,13 @@ class PointsView(APIView):
         """Return a points system and its active triggers."""
         system = find_system(key)
         return Response(render_system_with_triggers(system, read_triggers(system)))
+
+
+def _is_split(request: Request) -> bool:
+    """Tell whether slashes that are not encoded split the id: it may be a part of the address that there is not."""
+    match = request._request.resolver_match
+    # As the address was sent, still encoded.
+    return match is not None and "/" in match.captured_kwargs["user_id"]  # type: ignore[attr-defined] # the stubs do not know it
 
 
 def _checked(external_id: str) -> str:

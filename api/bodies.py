@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from api.errors import ApiError, invalid, too_large
 from api.unknown_fields import UnknownField, hints, refuse, split_off, warn
-from core.describe import describe
+from core.describe import describe, key_at_fault
 from core.fields import Fields
 from core.refusal import Refusal
 from core.texts import has_control_characters
@@ -125,7 +125,7 @@ def read_part(raw: bytes | Raw, type_: type[Body], *, whole: str = "The body") -
         return _decode(raw, type_, whole)
     except msgspec.ValidationError as error:
         _, unknown = _split_off(raw, type_, whole)
-        raise invalid(refuse(unknown) or describe(error, whole=whole)) from error
+        raise invalid(refuse(unknown) or _told(error, raw, type_, whole)) from error
 
 
 def read_part_forgiving(raw: bytes | Raw, type_: type[Body], *, whole: str = "The body") -> tuple[Body, Warnings]:
@@ -140,7 +140,12 @@ def read_part_forgiving(raw: bytes | Raw, type_: type[Body], *, whole: str = "Th
     try:
         return _decode(known, type_, whole), warn(unknown)
     except msgspec.ValidationError as error:
-        raise invalid(" ".join([describe(error, whole=whole), *hints(unknown)])) from error
+        raise invalid(" ".join([_told(error, known, type_, whole), *hints(unknown)])) from error
+
+
+def _told(error: msgspec.ValidationError, raw: bytes | Raw, type_: type[Body], whole: str) -> str:
+    """Return one sentence for what is wrong, with the attribute's key where it is one."""
+    return describe(error, whole=whole, key=key_at_fault(error, bytes(raw), _decoder(cast(Hashable, type_)).decode))
 
 
 def read_report(raw: bytes, type_: type[Body]) -> Report[Body]:

@@ -48,7 +48,17 @@ def test_a_slash_that_is_not_encoded_separates_where_it_can(api: Api, game: Game
     api.send("PUT", "/v1/users/team", {"name": "Team"})
     assert api.get("/v1/users/team/streak").json()["length"] == 0
     assert api.get("/v1/users/team%2fstreak").json()["id"] == "team/streak"
-    assert api.send("PUT", "/v1/users/red/blue", {}).json()["id"] == "red/blue"
+    assert api.send("PUT", "/v1/users/red%2Fblue", {}).json()["id"] == "red/blue"
+    assert api.send("PUT", "/v1/users/red/blue", {"name": "Red"}).json()["name"] == "Red"
+
+
+@pytest.mark.parametrize("part", ["attributes", "points", "streak/freezes", "foo"])
+def test_an_address_that_is_none_makes_no_user(api: Api, game: Game, part: str) -> None:
+    api.send("PUT", "/v1/users/alice", {})
+    answer = api.send("PUT", f"/v1/users/alice/{part}", {"name": "Q"})
+    assert answer.status_code == 404
+    assert answer.json()["error"].startswith(f"There is nothing at /v1/users/alice/{part}. ")
+    assert api.get(f"/v1/users/{quote(f'alice/{part}', safe='')}").status_code == 404
 
 
 def test_parts_of_an_address_may_be_encoded_too(api: Api, game: Game) -> None:

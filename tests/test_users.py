@@ -465,3 +465,24 @@ def test_reading_what_is_unknown_answers_404(api: Api, game: Game, path: str, me
     identify_by_post(api, "alice", {})
     answer = api.get(path)
     assert (answer.status_code, answer.json()) == (404, {"error": message})
+
+
+@pytest.mark.parametrize("value", [5, True, ["pro"], {"is": "pro"}, "x" * 1001])
+def test_the_attribute_at_fault_is_named(api: Api, game: Game, value: Any) -> None:
+    attributes = {"category": "math", "team": None, "plan": value, "zone": "eu"}
+    allowed = "must be a string of at most 1000 characters" if isinstance(value, str) else "must be a string or null"
+    event = {"user": {"id": "alice", "attributes": attributes}, "value": 1}
+    batch = [{"key": "lessons", "user": {"id": "alice"}, "value": 1}, {"key": "lessons", **event}]
+    for method, path, body, name in (
+        ("POST", "/v1/metrics/lessons/event", event, "user.attributes.plan"),
+        ("POST", "/v1/users", {"id": "alice", "attributes": attributes}, "attributes.plan"),
+        ("PUT", "/v1/users/alice", {"attributes": attributes}, "attributes.plan"),
+        ("POST", "/admin-api/v1/metrics/events", batch, "events[1]: user.attributes.plan"),
+    ):
+        answer = api.send(method, path, body)
+        assert answer.status_code == 422
+        assert answer.json()["error"].startswith(f"{name} {allowed}"), answer.json()
+    of_event = {"user": {"id": "alice"}, "value": 1, "attributes": {"category": "math", "plan": 5}}
+    refused = api.send("POST", "/v1/metrics/lessons/event", of_event).json()["error"]
+    assert refused == "attributes.plan must be a string, not a whole number."
+    assert not EndUser.objects.exists()
