@@ -30,7 +30,7 @@ from webhooks.services import create_endpoint
 
 ROLES: Final = ("Viewer", "Support", "Operator", "Administrator")
 VIEWER, SUPPORT, OPERATOR, ADMINISTRATOR = range(4)
-PASSWORD: Final = "a-long-Secret-1"
+PASSWORD: Final = "correct horse battery"
 
 
 def login(role: str, **fields: Any) -> tuple[Client, User]:
