@@ -18,7 +18,7 @@ from django.utils.http import urlencode
 
 from boosts.models import ROUNDINGS, Boost, BoostStatus
 from boosts.rules import BoostPhase, Planned, Rate, day_rates, days_between, effective_days, shown_days
-from core.json import plain_number
+from core.json import parse_day, plain_number
 from core.models import ConfigurationStatus
 from points.models import PointsSystem
 from points.rules import Rounding
@@ -82,11 +82,8 @@ class Section:
 
 def month_of(text: str, today: date) -> date:
     """Return the first day of the month that an address names as 2026-11, or of this one."""
-    try:
-        first = date.fromisoformat(f"{text}-01")
-    except ValueError:
-        return today.replace(day=1)
-    return first if first.year in YEARS else today.replace(day=1)
+    first = parse_day(f"{text}-01")
+    return first if first and first.year in YEARS else today.replace(day=1)
 
 
 def calendar_context(systems: Sequence[PointsSystem], query: Mapping[str, str], now: datetime) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def _start_once(request: HttpRequest, parts: Parts, form: PreviewForm) -> Any:
         parts=parts,
         draft=form.draft(),
         query=request.POST.get("query", ""),
-        days=int(days) if days.isdecimal() else 0,
+        days=int(days) if days.isascii() and days.isdecimal() else 0,
         operator=request.user.get_username(),
     )
     if token:

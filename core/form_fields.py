@@ -17,25 +17,42 @@ TIME: Final = "Write a time as HH:MM, such as 17:30."
 MOMENT: Final = "Write a day and a time as YYYY-MM-DD HH:MM, such as 2026-12-05 17:30."
 WHOLE_NUMBER: Final = "Write a whole number in digits alone, such as 1000: without points, commas or spaces."
 NUMBER: Final = "Write a number such as 1000 or 7.5: a point before the decimals, no commas or spaces."
+_DAY_PATTERN: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME_PATTERN: Final = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
 _DIGITS_MAX: Final = 100
 
 
-class DayField(forms.DateField):
+class _Written:
+    """A day or a time whose parts have all of their digits: Python would read 2026-5-1, and other scripts' digits."""
+
+    pattern: str
+
+    def to_python(self, value: Any) -> Any:
+        """Return what was written."""
+        if isinstance(value, str) and value.strip() and not _is_written(value, self.pattern):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")  # type: ignore[attr-defined]
+        return super().to_python(value)  # type: ignore[misc] # of the field that this is mixed into
+
+
+class DayField(_Written, forms.DateField):
     """Asks for a day."""
 
     default_error_messages = {"invalid": DAY}
+    pattern = _DAY_PATTERN
 
 
-class TimeField(forms.TimeField):
+class TimeField(_Written, forms.TimeField):
     """Asks for a time of day."""
 
     default_error_messages = {"invalid": TIME}
+    pattern = _TIME_PATTERN
 
 
-class MomentField(forms.DateTimeField):
+class MomentField(_Written, forms.DateTimeField):
     """Asks for a day and a time."""
 
     default_error_messages = {"invalid": MOMENT}
+    pattern = rf"{_DAY_PATTERN}[ T]{_TIME_PATTERN}"
 
 
 class _Typed:

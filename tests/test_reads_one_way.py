@@ -19,13 +19,24 @@ from tests.test_admin import operator as operator  # noqa: PLC0414 - a fixture
 from tests.test_admin import text_of, trigger_form
 
 OURS = {"access", "achievements", "backoffice", "boosts", "core", "imports", "levels", "points", "preview", "webhooks"}
-DAYS = ("05/12/2026", "12/05/2026", "5.12.2026", "05-12-2026", "Dec 5 2026", "26-12-05", "2026/12/05")
-TIMES = ("5pm", "17.30", "5:30 PM")
-NUMBERS = ("7,5", "1,000", "1_000", "1 000", "1.000.000", "1e3", "0x10", "٣", "NaN", "Infinity", "½", "--1")
+DAYS = (
+    "05/12/2026",
+    "12/05/2026",
+    "5.12.2026",
+    "05-12-2026",
+    "Dec 5 2026",
+    "26-12-05",
+    "2026/12/05",
+    "2026-5-1",
+    "２０２６-12-05",  # noqa: RUF001
+)
+TIMES = ("5pm", "17.30", "5:30 PM", "5:30", "17:3", "１７:30")  # noqa: RUF001
+MOMENTS = (*DAYS, "2026-5-1 17:30", "2026-12-05 5:30", "２０２６-12-05 17:30", "2026-12-05 １７:30")  # noqa: RUF001
+NUMBERS = ("１２", "7,5", "1,000", "1_000", "1 000", "1.000.000", "1e3", "0x10", "٣", "NaN", "Infinity", "½", "--1")  # noqa: RUF001
 READ_AS_WRITTEN = {
     forms.DateField: (DAYS, form_fields.DAY),
     forms.TimeField: (TIMES, form_fields.TIME),
-    forms.DateTimeField: (DAYS, form_fields.MOMENT),
+    forms.DateTimeField: (MOMENTS, form_fields.MOMENT),
     forms.DecimalField: (NUMBERS, form_fields.NUMBER),
     forms.IntegerField: ((*NUMBERS, "1.000", "1.0", "7.5"), form_fields.WHOLE_NUMBER),
 }
@@ -90,6 +101,20 @@ def test_three_decimals_that_end_in_zero_could_be_thousands_and_are_refused(text
 @pytest.mark.parametrize("text", ["1.5", "1.125", "0.500", "1000", "1000.5", "+2", "-2", ".5", "1.0000", " 2 "])
 def test_a_number_with_a_point_is_read_as_it_is_written(text: str) -> None:
     assert float(form_fields.NumberField().clean(text) or 0) == float(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "read"),
+    [
+        (form_fields.DayField(), " 2026-05-01 ", "2026-05-01"),
+        (form_fields.TimeField(), "05:30", "05:30:00"),
+        (form_fields.TimeField(), "05:30:15.25", "05:30:15.250000"),
+        (form_fields.MomentField(), "2026-05-01 05:30", "2026-05-01 05:30:00+00:00"),
+        (form_fields.MomentField(), "2026-05-01T05:30", "2026-05-01 05:30:00+00:00"),
+    ],
+)
+def test_a_day_and_a_time_with_all_of_their_digits_are_read(field: forms.Field, text: str, read: str) -> None:
+    assert str(field.clean(text)) == read
 
 
 def test_a_boost_s_days_are_taken_only_as_year_month_day(operator: Client, game: Game) -> None:
