@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from django import forms
+from django.contrib.admin.helpers import AdminErrorList
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.utils.timezone import localtime
@@ -26,10 +27,18 @@ from core.middleware import actor_of
 from core.shown import SHOWN_FIELD, Shown, changes_anything, disputed, is_same, rebase, shown_by, unseal
 from core.versions import changes_since, in_sentences, version_of
 
-CHANGED_MEANWHILE: Final = "Not saved: this was changed while the page was open. See above what changed."
+CHANGED_MEANWHILE: Final = "Not saved: this was changed while the page was open."
 UNREADABLE: Final = (
     "Not saved: it cannot be told any more what this page showed when it was opened. Check the values, and save again."
 )
+
+QUESTION: Final = "question"
+"""The code of what a form asks instead of being saved. Nothing is wrong with it: it is saved if it is sent again."""
+
+
+def question(text: str) -> forms.ValidationError:
+    """Return what keeps a form from being saved until it is sent again. The page shows it as a question."""
+    return forms.ValidationError(text, code=QUESTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class _RefusedForm:
         """Check the form, and say why it is not saved all the same."""
         super().full_clean()  # type: ignore[misc] # a form's own
         if self.is_bound:  # type: ignore[attr-defined]
-            self.add_error(None, self.not_saved.error)  # type: ignore[attr-defined]
+            self.add_error(None, question(self.not_saved.error))  # type: ignore[attr-defined]
 
 
 class VersionedAdmin(ModelAdmin):
@@ -90,6 +99,7 @@ class VersionedAdmin(ModelAdmin):
         if stored is not None:
             context |= {"original": stored, "subtitle": str(stored)}
             context["adminform"].form.instance = stored
+        context |= _ask(context["adminform"].form, [each.formset for each in context["inline_admin_formsets"]])
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
@@ -166,6 +176,18 @@ class VersionedAdmin(ModelAdmin):
         for name, current in now.fields.items():
             if not is_same(before := was.fields.get(name, []), current):
                 yield f"{_label(form, name)}: {_change_in_words(form, name, before, current)}."
+
+
+def _ask(form: Any, formsets: list[Any]) -> dict[str, Any]:
+    """Take what a form asks out of its errors. Return both for the page, which tells them apart."""
+    found = form.non_field_errors().as_data()
+    questions = [each.message for each in found if each.code == QUESTION]
+    if questions:
+        errors = [each for each in found if each.code != QUESTION]
+        del form.errors[NON_FIELD_ERRORS]
+        if errors:
+            form.add_error(None, errors)
+    return {"questions": questions, "errors": AdminErrorList(form, formsets)}
 
 
 def _logged(row: Model) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from core.admin import (
 )
 from core.models import ConfigurationStatus
 from core.services import restore
+from core.versioned_admin import question
 from levels.models import Level
 from levels.notices import LevelChanges, count_changes, describe, editing_levels
 from levels.rules import Ladder
@@ -93,7 +94,12 @@ class LevelForm(ConfigurationForm):
             data = cast(QueryDict, self.data).copy()
             data[self.add_prefix("confirmed")] = edit
             self.data = data
-            self.add_error(None, f"Nothing is saved yet. {describe(changes)} Save again if that is right.")
+            self.add_error(None, question(self._in_words(changes)))
+
+    def _in_words(self, changes: LevelChanges) -> str:
+        end = f"«{TELL}» at the end of this page"
+        told = f"{end} is on: they are told." if self.cleaned_data.get(NOTIFY) else f"To tell them, turn on {end}."
+        return f"Nothing is saved yet. {describe(changes)} {told} Save again if that is right."
 
 
 class ArchiveLevelForm(BaseDialogForm):

@@ -26,8 +26,9 @@ from tests.conftest import Api, Game, make_game
 from tests.processes import until
 from tests.receiver import listening
 from webhooks.courier import Courier
-from webhooks.models import Delivery, Endpoint
+from webhooks.models import Delivery, Endpoint, EndpointHealth
 from webhooks.sending import Sender
+from webhooks.services import create_endpoint
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -407,6 +408,7 @@ def test_an_operator_makes_an_endpoint_tries_it_rotates_its_secret_and_replays(
     new = admin_page.locator("#new-secret").inner_text()
     expect(admin_page.get_by_text("Two secrets sign what is sent.")).to_be_visible()
     assert Endpoint.objects.get().signing_secrets == (new, secret)
+    admin_page.locator("li a", has_text="Send again").click()
     admin_page.get_by_role("link", name="Replay all failed").click()
     expect(admin_page.get_by_label("Given up since (UTC)")).not_to_have_value("")
     admin_page.get_by_role("button", name="Replay").click()
@@ -549,6 +551,10 @@ def test_back_to_a_filter_shows_what_the_list_was_filtered_by(
     expect(by).to_have_value("")
 
 
+HEIGHTS = "cells => cells.map(cell => cell.getBoundingClientRect().height)"
+LABEL_HEIGHTS = "cells => cells.map(cell => parseFloat(getComputedStyle(cell, '::before').height) || 0)"
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_a_name_of_255_letters_breaks_no_page_and_is_shown_whole_where_it_is_cut(
     admin_page: Page, live_server: LiveServer, api: Api, game: Game, width: int
@@ -557,7 +563,7 @@ def test_a_name_of_255_letters_breaks_no_page_and_is_shown_whole_where_it_is_cut
     for row in (game.lessons, game.xp, game.plan):
         type(row)._default_manager.filter(pk=row.pk).update(name=name)
     game.trigger(points=10)
-    api.event({"id": "alice", "name": name}, 1)
+    api.event({"id": "W" * 200, "name": name}, 1)
     admin_page.set_viewport_size({"width": width, "height": 900})
     lists = ("points/pointstrigger", "users/enduser", "metrics/metric", "points/pointssystem", "users/attribute")
     for address in ("", *(f"{model}/" for model in lists), "boost-calendar/"):
@@ -569,3 +575,25 @@ def test_a_name_of_255_letters_breaks_no_page_and_is_shown_whole_where_it_is_cut
         assert (cell.bounding_box() or {"width": width})["width"] < 400
         cell.hover()
         expect(admin_page.locator(f"[title='{name}']")).to_have_count(1)
+    for address, field in (("users/enduser", "name"), ("points/pointssystem", "shown_system")):
+        admin_page.goto(f"{live_server.url}/admin/{address}/")
+        line = admin_page.locator("#result_list tr.data-row").filter(has_text=name)
+        assert max(line.locator(":scope > *").evaluate_all(HEIGHTS)) < (60 if width == 1440 else 90), address
+        assert max(line.locator("[data-label]").evaluate_all(LABEL_HEIGHTS)) < 30, address
+        line.locator(f".field-{field}").locator(":text-is('" + name + "')").last.hover()
+        expect(line.locator(f"[title='{name}']")).to_have_count(1)
+    circle = line.get_by_text(name[:2], exact=True)
+    assert (circle.bounding_box() or {"width": 0})["width"] == 32
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_name_of_an_endpoint_is_read_whole_beside_all_that_can_be_done_with_it(
+    admin_page: Page, live_server: LiveServer, width: int
+) -> None:
+    endpoint, _ = create_endpoint(name="Warehouse of events", url="https://example.com/", types=["points.changed"])
+    EndpointHealth.objects.create(endpoint=endpoint, failing_since=timezone.now())
+    admin_page.set_viewport_size({"width": width, "height": 900})
+    admin_page.goto(f"{live_server.url}/admin/webhooks/endpoint/{endpoint.id}/change/")
+    name = admin_page.locator("h1 a").last
+    expect(name).to_have_text("Warehouse of events")
+    assert name.evaluate("name => name.scrollWidth <= name.clientWidth")

@@ -76,6 +76,7 @@ def test_a_form_that_was_open_while_others_saved_is_not_saved_but_says_who_chang
 
     assert "UTC, Ana Stone (ana), changed: Points: 20 → 30." in text_of(refused)
     assert "Not saved" in text_of(refused)
+    assert "Please correct" not in text_of(refused)
     trigger.refresh_from_db()
     assert (trigger.points, trigger.metric_threshold) == (30, 1)
     form = shown_again(refused, trigger)
@@ -185,6 +186,16 @@ def test_a_form_whose_hidden_field_was_tampered_with_is_not_saved(text: str, ana
     refused = save(ana, trigger, open_form(ana, trigger), _shown=text, points="30")
     assert "it cannot be told any more what this page showed" in text_of(refused)
     assert save(ana, trigger, shown_again(refused, trigger)).status_code == 302
+
+
+def test_what_is_wrong_is_told_beside_what_others_changed(ana: Client, ben: Client, game: Game) -> None:
+    trigger = game.trigger(points=20, status="inactive")
+    open_by_ben = open_form(ben, trigger)
+    save(ana, trigger, open_form(ana, trigger), points="30")
+    refused = save(ben, trigger, open_by_ben, metric_threshold="many")
+    assert "Not saved: this was changed while the page was open." in text_of(refused)
+    assert "Please correct" in text_of(refused)
+    assert list(refused.context["adminform"].form.errors) == ["metric_threshold"]
 
 
 # --- Parts -----------------------------------------------------------------------------------------------------------

@@ -111,6 +111,7 @@ def test_a_form_that_is_sent_again_with_other_values_asks_before_it_adds_another
     other = form | {"name": "Triple XP", "multiplier": "3"}
     asked = ana.post(add_page(Boost), other)
     assert "this form was sent before, with other values, and made «Double XP" in text_of(asked)
+    assert "Please correct" not in text_of(asked)
     assert Boost.objects.count() == 1
     assert ana.post(add_page(Boost), other | form_on(asked, "boost_form")).status_code == 302
     assert set(Boost.objects.values_list("name", flat=True)) == {"Double XP", "Triple XP"}

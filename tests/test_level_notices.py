@@ -328,7 +328,9 @@ def change_page(level: Level) -> str:
 def test_the_form_says_whose_level_changes_and_saves_only_then(study: Game, operator: Client) -> None:
     gold = the("gold")
     asked = operator.post(change_page(gold), form_of(gold, points=80, notify="on"))
-    assert "Nothing is saved yet. 1 user gets another level." in text_of(asked)
+    assert "Nothing is saved yet. 1 user gets another level. «Tell these users»" in text_of(asked)
+    assert "is on: they are told. Save again if that is right." in text_of(asked)
+    assert "Please correct" not in text_of(asked)
     assert the("gold").points == 100
     shown = asked.context["adminform"].form
     again = {name: shown[name].value() or "" for name in ("name", "points", "description", "badge_url", "confirmed")}
@@ -344,6 +346,7 @@ def test_the_form_says_whose_level_changes_and_saves_only_then(study: Game, oper
 def test_a_confirmation_holds_only_for_the_edit_that_was_shown(study: Game, operator: Client) -> None:
     gold = the("gold")
     asked = operator.post(change_page(gold), form_of(gold, points=80))
+    assert "To tell them, turn on «Tell these users» at the end of this page." in text_of(asked)
     confirmed = asked.context["adminform"].form["confirmed"].value()
     again = operator.post(change_page(gold), form_of(gold, points=20, confirmed=confirmed))
     assert "Nothing is saved yet. 2 users get another level." in text_of(again)

@@ -117,7 +117,7 @@ def test_a_form_that_changes_is_back_and_still_notices_what_others_changed(
     ):
         expect(admin_page.locator(f"#id_{field}")).to_have_value(value)
     save(admin_page)
-    expect(admin_page.get_by_text("Changed while this page was open")).to_be_visible()
+    expect(admin_page.get_by_text("this was changed while the page was open")).to_be_visible()
     expect(admin_page.locator("#id_multiplier")).to_have_value("3")
     expect(admin_page.locator("#id_name")).to_have_value("High summer")
     save(admin_page)
@@ -149,7 +149,7 @@ def test_rows_are_back_where_they_belong_if_others_added_and_removed_some(
     expect(admin_page.locator("#id_metrics-0-threshold")).to_have_value("7")
     expect(admin_page.locator("#select2-id_metrics-1-metric-container")).to_contain_text("Pages read")
     save(admin_page)
-    expect(admin_page.get_by_text("Changed while this page was open")).to_be_visible()
+    expect(admin_page.get_by_text("this was changed while the page was open")).to_be_visible()
     save(admin_page)
     expect(admin_page.get_by_text("was changed successfully")).to_be_visible()
     assert dict(StreakMetric.objects.values_list("metric__key", "threshold")) == {"flashcards": 7, pages.key: 20}

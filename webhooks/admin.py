@@ -138,8 +138,7 @@ class EndpointAdmin(ConfigurationAdmin):
     )
     actions_detail = (
         "send_test_one",
-        "retry_now_one",
-        "replay_failed_one",
+        {"title": "Send again", "icon": "replay", "items": ["retry_now_one", "replay_failed_one"]},
         {"title": "Secret", "icon": "key", "items": ["rotate_one", "finish_rotation_one"]},
         "enable_one",
         "disable_one",
