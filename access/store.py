@@ -68,7 +68,7 @@ def read_application_key(text: str) -> KeyRule | None:
 
 
 def recall_application_key(text: str) -> KeyRule | None:
-    """Return the application key whose text this is as this process has read it once: it may be revoked by now."""
+    """Return the application key whose text this is as this process has read it once: it may be revoked."""
     try:
         return verified(_recall(prefix_of(text)), text)
     except ApplicationKey.DoesNotExist:

@@ -189,7 +189,7 @@ class BoostAdmin(ConfigurationAdmin):
         """Say that the boost has finished, or is archived, on its page."""
         if not is_finished(row):
             return super().response_closed(request, row)
-        messages.error(request, f"Not saved: «{row}» has finished meanwhile, and cannot be changed any more.")
+        messages.error(request, f"Not saved: «{row}» has finished in the meantime, and cannot be changed any more.")
         return HttpResponseRedirect(request.get_full_path())
 
     def status_of(self, row: Boost) -> str:

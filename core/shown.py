@@ -1,7 +1,7 @@
 """What a form showed when it was opened, and what its operator changed of that.
 
 A form that changes a row carries, signed, the row's version and what a browser sends if nothing is touched. With that,
-what was sent is read as a list of edits: a field that says what it showed is not touched, whatever is stored by now.
+what was sent is read as a list of edits: a field that says what it showed is not touched, whatever is stored.
 The edits are applied to the row as it is stored, so the rest of the form shows and keeps the current values.
 
 Everything here is in the words of a browser: names of inputs, and lists of texts. So one way serves every model and

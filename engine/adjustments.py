@@ -85,7 +85,7 @@ def reversal_problem(adjustment: PointsAdjustment) -> str:
         return f"{system} is archived: restore it first."
     asked = AdjustmentRequest.objects.select_related("adjustment__award")
     if asked.filter(adjustment=adjustment, reverses__isnull=False).exists():
-        return "It reverses another adjustment itself: adjust the points anew instead."
+        return "It reverses another adjustment itself: adjust the points again instead."
     if by := asked.filter(reverses=adjustment).first():
         award = by.adjustment.award
         return (

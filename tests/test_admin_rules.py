@@ -255,7 +255,7 @@ def test_a_finished_boost_is_shown_with_the_reason_why_it_cannot_be_changed(oper
     assert "A finished boost cannot be changed" in text_of(page)
     assert 'name="name"' not in page.content.decode()
     late = operator.post(url, form, follow=True)
-    assert "has finished meanwhile, and cannot be changed any more." in text_of(late)
+    assert "has finished in the meantime, and cannot be changed any more." in text_of(late)
     assert Boost.objects.get().name == "Double XP"
 
 
@@ -266,7 +266,7 @@ def test_a_boost_that_is_finished_while_a_change_of_it_is_saved_is_not_changed(o
     url, form = f"/admin/boosts/boost/{boost.id}/change/", boost_form(game, name="Another name")
     finish = partial(finish_boosts, boosts=Boost.objects.all())
     late = meeting(finish, lambda: operator.post(url, form, follow=True))
-    assert "has finished meanwhile, and cannot be changed any more." in text_of(late)
+    assert "has finished in the meantime, and cannot be changed any more." in text_of(late)
     boost.refresh_from_db()
     assert boost.name == "Double XP"
     assert boost.finished is not None

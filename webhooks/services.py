@@ -170,7 +170,7 @@ def replay(*, deliveries: QuerySet[Delivery], now: datetime) -> int:
 
 @transaction.atomic
 def _replay_chunk(chunk: Sequence[Due], now: datetime) -> int:
-    """Have these delivered, but for those that somebody else had delivered meanwhile; return how many."""
+    """Have these delivered, except those that somebody else is having delivered; return how many."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LANES_LOCK])
         pending = Delivery.objects.filter(message__in=[each.message for each in chunk], status__in=PENDING)
