@@ -20,12 +20,28 @@ def resolve_address(request: HttpRequest) -> ResolverMatch:
     return match
 
 
+def is_split(request: HttpRequest, name: str) -> bool:
+    """Tell whether what the address names so has slashes that were not encoded when it was sent.
+
+    Where the server kept only the decoded path nobody can tell, so it is False.
+    """
+    match = request.resolver_match
+    # Still encoded, as the address was resolved.
+    named = match.captured_kwargs[name] if match else ""  # type: ignore[attr-defined] # the stubs do not know it
+    return "/" in named and _kept_path(request) is not None
+
+
 def _path_as_sent(request: HttpRequest) -> bytes:
     """Return the path, still encoded. Where the server kept only the decoded one, its slashes all separate."""
+    return _kept_path(request) or quote(request.path_info).encode()
+
+
+def _kept_path(request: HttpRequest) -> bytes | None:
+    """Return the path as it was sent, None where the server did not keep it."""
     raw = bytes(request.META.get("asgi.scope", {}).get("raw_path", b""))
     if raw:
         return raw
     for name in AS_SENT_IN:
         if uri := request.META.get(name):
             return urlsplit(str(uri)).path.encode("latin-1", "replace")
-    return quote(request.path_info).encode()
+    return None

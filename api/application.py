@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from achievements.models import AchievementStatus
 from achievements.render import UserAchievementJson, render_achievement, with_achieved_at
 from achievements.store import read_completions, shown_achievements
+from api.addresses import is_split
 from api.authentication import caller
 from api.bodies import read_forgiving, user_changes
 from api.errors import ApiError, invalid, rejection
@@ -87,7 +88,7 @@ class UserView(APIView):
         """Make a user known, or change one who is; only the fields given change."""
         fields, warnings = read_forgiving(request._request.body, UserFields)
         changes = user_changes(_checked(user_id), fields)
-        if _is_split(request) and read_user(user_id) is None:
+        if is_split(request._request, "user_id") and read_user(user_id) is None:
             raise ApiError(
                 404,
                 f"There is nothing at {request.path_info}. The slashes of a new user's id have to be encoded, as %2F.",
@@ -172,13 +173,6 @@ class PointsView(APIView):
         """Return a points system and its active triggers."""
         system = find_system(key)
         return Response(render_system_with_triggers(system, read_triggers(system)))
-
-
-def _is_split(request: Request) -> bool:
-    """Tell whether slashes that are not encoded split the id: it may be a part of the address that there is not."""
-    match = request._request.resolver_match
-    # As the address was sent, still encoded.
-    return match is not None and "/" in match.captured_kwargs["user_id"]  # type: ignore[attr-defined] # the stubs do not know it
 
 
 def _checked(external_id: str) -> str:

@@ -74,6 +74,8 @@ def test_where_a_server_keeps_no_address_as_it_was_sent_slashes_separate(api: Ap
     assert api.client.get("/v1/users/a%2Fb/streak", headers=headers).status_code == 404
     api.send("PUT", "/v1/users/a%2Fb", {})
     assert api.client.get("/v1/users/a%2Fb/streak", headers=headers).json()["length"] == 0
+    made = api.client.put("/v1/users/c%2Fd", "{}", content_type="application/json", headers=headers)
+    assert made.json()["id"] == "c/d"
 
 
 def test_an_asgi_server_has_the_address_as_it_was_sent(api: Api, game: Game) -> None:
