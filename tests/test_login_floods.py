@@ -1,7 +1,8 @@
 """Logins that are tried too often are turned away before a password is looked at, and cost nobody else anything."""
 
 from collections.abc import Callable
-from itertools import count
+from ipaddress import IPv6Address
+from secrets import randbits, token_hex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 SERVERS = ["", *filter(None, [project_settings.REDIS_URL])]
 PASSWORD = "correct horse battery"
-_numbers = count(1)
 
 
 @pytest.fixture(params=SERVERS, ids=lambda url: "redis" if url else "memory")
@@ -31,14 +31,18 @@ def limited(request: Any, settings: Any) -> None:
 
 @pytest.fixture
 def name(db: None, limited: None) -> str:
-    """An operator whom no test before has tried to log in as."""
-    return str(User.objects.create_superuser(f"olivia-{next(_numbers)}", password=PASSWORD).username)
+    """An operator whom no test before has tried to log in as, not in another process or run either: Redis remembers."""
+    return str(User.objects.create_superuser(new_name(), password=PASSWORD).username)
+
+
+def new_name() -> str:
+    """Return a name that nobody has tried before."""
+    return f"olivia-{token_hex(6)}"
 
 
 def new_address() -> str:
-    """Return an address that no test has used before."""
-    number = next(_numbers)
-    return f"198.18.{number // 250}.{number % 250}"
+    """Return an address of a network that nobody has used before."""
+    return str(IPv6Address(0x20010DB8 << 96 | randbits(32) << 64 | 1))
 
 
 def attempt(name: str, password: str = "wrong", *, address: str, browser: Client | None = None) -> "TestResponse":
@@ -51,8 +55,8 @@ def test_an_address_that_tries_too_often_is_told_when_to_try_again(
     name: str, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     address = new_address()
-    for number in range(3):
-        assert attempt(f"somebody-{number}", address=address).status_code == 200
+    for _ in range(3):
+        assert attempt(new_name(), address=address).status_code == 200
     with django_assert_num_queries(0):  # nobody is looked up, so no password is looked at
         refused = attempt(name, PASSWORD, address=address)
     assert refused.status_code == 429
@@ -63,7 +67,7 @@ def test_an_address_that_tries_too_often_is_told_when_to_try_again(
 
 
 def test_a_name_that_is_tried_from_many_addresses_is_turned_away_whether_it_exists_or_not(name: str) -> None:
-    for tried in (name, f"nobody-{next(_numbers)}"):
+    for tried in (name, new_name()):
         addresses = [new_address() for _ in range(5)]
         assert [attempt(tried, address=each).status_code for each in addresses] == [200] * 5
         assert attempt(tried, address=addresses[0]).status_code == 200  # the one try that each address has
@@ -87,7 +91,7 @@ def test_a_known_browser_may_not_guess_for_ever_nor_try_other_names(name: str) -
     assert attempt(name, PASSWORD, address=address, browser=desk).status_code == 302
     assert {attempt(name, address=address, browser=desk).status_code for _ in range(10)} == {200}
     assert attempt(name, PASSWORD, address=address, browser=desk).status_code == 429
-    others = [attempt(f"other-{number}", address=address, browser=desk).status_code for number in range(3)]
+    others = [attempt(new_name(), address=address, browser=desk).status_code for _ in range(3)]
     assert others == [200, 200, 429]
 
 
