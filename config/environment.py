@@ -1,4 +1,4 @@
-"""Reading numbers from the environment, so that an error names the setting and says what it may be."""
+"""Reading the environment strictly, so that an error names the setting and says what it may be."""
 
 import re
 from typing import Final
@@ -10,8 +10,18 @@ WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}")
 NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
+SWITCHES: Final = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
+
+
 class Environment(environ.Env):
-    """The environment, with numbers that are read strictly. One that is empty is not set."""
+    """The environment, with numbers and switches that are read strictly. One that is empty is not set."""
+
+    def switch(self, name: str) -> bool:
+        """Return whether the setting is on; it is off unless it is set. Raises ImproperlyConfigured."""
+        text = self._text(name)
+        if text and text.lower() not in SWITCHES:
+            raise _refusal(name, "true or false", text, "")
+        return SWITCHES.get(text.lower(), False)
 
     def whole(self, name: str, *, default: int, at_least: int, at_most: int | None = None, why: str = "") -> int:
         """Return a whole number. Raises ImproperlyConfigured, with `why` it may not be any other."""

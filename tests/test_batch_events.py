@@ -90,7 +90,7 @@ def test_a_batch_removes_what_is_stored_under_an_archived_attribute_and_sets_not
 
     refused = send(api, item({"id": "alice", "attributes": {"plan": "pro"}}))
     assert refused.status_code == 422
-    assert "Archived attributes can only be removed, by null, or restored." in refused.json()["error"]
+    assert "archived or being emptied takes no values; null removes one." in refused.json()["error"]
     assert send(api, item({"id": "alice", "attributes": {"plan": None}})).status_code == 202
     work_all()
     assert api.get("/v1/users/alice").json()["attributes"] == {}

@@ -1,4 +1,4 @@
-"""A number in the environment that cannot be meant is refused by its name, with what it may be."""
+"""A number or a switch in the environment that cannot be meant is refused by its name, with what it may be."""
 
 import re
 
@@ -43,7 +43,18 @@ def test_good_numbers_are_read_and_an_empty_one_is_not_set(monkeypatch: pytest.M
     assert env.whole("THRESHOLD", default=3, at_least=-1) == -1
 
 
-def test_every_number_of_the_settings_is_read_so() -> None:
+def test_a_switch_that_is_neither_true_nor_false_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, is_on in (("true", True), ("Yes", True), ("1", True), ("false", False), ("off", False), (" ", False)):
+        monkeypatch.setenv("SAFE", text)
+        assert env.switch("SAFE") is is_on
+    monkeypatch.setenv("SAFE", "ture")
+    with pytest.raises(ImproperlyConfigured, match=r"^SAFE must be true or false\. It is 'ture'\.$"):
+        env.switch("SAFE")
+    monkeypatch.delenv("SAFE")
+    assert env.switch("SAFE") is False
+
+
+def test_every_number_and_switch_of_the_settings_is_read_so() -> None:
     source = (settings.BASE_DIR / "config" / "settings.py").read_text()
-    assert not re.findall(r"env\.(?:int|float)\(", source)
+    assert not re.findall(r"env\.(?:int|float|bool)\(", source)
     assert {"PROXY_COUNT", "BODY_S_MAX"} <= set(re.findall(r'env\.(?:whole|positive)\(\s*"(\w+)"', source))

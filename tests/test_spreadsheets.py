@@ -315,6 +315,7 @@ def test_what_is_stored_under_an_archived_attribute_can_be_removed_by_a_file(api
     refused = check("users", "id,attributes.plan\nalice,free\n")
     confirmed(check("users", "id,attributes.plan\nalice,null\nbob,null\ncarol,\n"))
 
-    message = "Invalid attribute keys: plan. Archived attributes can only be removed, by null, or restored."
+    how = "An attribute that is archived or being emptied takes no values; null removes one."
+    message = f"Invalid attribute keys: plan. {how}"
     assert errors_of(refused) == [(2, "attributes.plan", message)]
     assert api.get("/v1/users/alice").json()["attributes"] == {}

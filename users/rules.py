@@ -136,7 +136,7 @@ def check_user_attributes(given: Mapping[str, str | None], known: UserAttributeK
     archived = [key for key, value in given.items() if key in known.archived and value is not None]
     if archived:
         names = ", ".join(archived)
-        how = "Archived attributes can only be removed, by null, or restored."
+        how = "An attribute that is archived or being emptied takes no values; null removes one."
         raise Refusal(RefusalReason.INVALID, f"Invalid attribute keys: {names}. {how}")
     check_attribute_keys([key for key in given if key not in known.archived], known.active, "user")
 
