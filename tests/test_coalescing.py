@@ -263,7 +263,8 @@ def test_a_server_where_too_many_wait_answers_503_and_still_reads(
         assert post(url, key, "alice").status_code == 201
         with holding("alice"):
             answers = [callers.submit(post, url, key, "alice") for _ in range(10)]
-            until(lambda: sum(each.done() for each in answers) >= 5)
+            # Two processes have room for two each, and for two more while they work on the first: not for ten.
+            until(lambda: any(each.done() for each in answers))
             assert httpx.get(f"{url}/v1/users/alice", headers={"X-API-KEY": key}).is_success
         statuses = Counter(each.result().status_code for each in answers)
         assert set(statuses) == {201, 503}
