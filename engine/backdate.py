@@ -5,7 +5,6 @@ So what holds for a user already is given in a moment, and an event need not loo
 
 import logging
 import math
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -18,7 +17,7 @@ from achievements.models import AchievementStatus, Backdating
 from achievements.rules import AchievementRule, AchievementType, digest_terms
 from achievements.store import CANDIDATES, achievement_rules, shown_achievements
 from core.json import encode_text
-from engine.holding import BACKGROUND_LOCK_MS_MAX, HeldUpError, held_up
+from engine.holding import BACKGROUND_LOCK_MS_MAX, held_up, work_off
 from engine.inputs import BackdateInput
 from engine.outcomes import Accepted
 from engine.pipeline import Clock, process
@@ -41,22 +40,11 @@ def look_back(
     let it come first. After `seconds_max` the rest is left to the next call, and so is a backdating that has come to a
     user whom other work holds locked.
     """
-    completed, begun_s = 0, time.monotonic()
     _begin_for_changed(clock)
     waiting = Backdating.objects.filter(finished__isnull=True)
     if created_before is not None:
         waiting = waiting.filter(created__lt=created_before)
-    while time.monotonic() < begun_s + seconds_max:
-        try:
-            count = _next_chunk(waiting, clock)
-        except HeldUpError as error:
-            logger.info("The backdating %s waits for a user whom other work holds locked.", error.work_id)
-            waiting = waiting.exclude(id=error.work_id)
-            continue
-        if count is None:
-            break
-        completed += count
-    return completed
+    return work_off(waiting, lambda rows: _next_chunk(rows, clock), what="The backdating", seconds_max=seconds_max)
 
 
 @transaction.atomic

@@ -7,7 +7,6 @@ out nobody. Nothing new comes under the key in the meantime, since the attribute
 
 import logging
 import math
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from engine.holding import BACKGROUND_LOCK_MS_MAX, HeldUpError, held_up
+from engine.holding import BACKGROUND_LOCK_MS_MAX, held_up, work_off
 from engine.pipeline import Clock
 from metrics.store import CARRIES_KEY, REMOVE_KEY, REMOVE_TOTALS_OF_KEY
 from users import store as users_store
@@ -38,22 +37,13 @@ def empty_attributes(
     let it come first. After `seconds_max` the rest is left to the next call, and so is what waits for a user whom other
     work holds locked.
     """
-    removed, begun_s = 0, time.monotonic()
     _begin_again()
     waiting = AttributeEmptying.objects.filter(finished__isnull=True, attribute__status=AttributeStatus.EMPTYING)
     if created_before is not None:
         waiting = waiting.filter(created__lt=created_before)
-    while time.monotonic() < begun_s + seconds_max:
-        try:
-            count = _next_chunk(waiting, clock)
-        except HeldUpError as error:
-            logger.info("Emptying the attribute %s waits for a user whom other work holds locked.", error.work_id)
-            waiting = waiting.exclude(attribute_id=error.work_id)
-            continue
-        if count is None:
-            break
-        removed += count
-    return removed
+    return work_off(
+        waiting, lambda rows: _next_chunk(rows, clock), what="Emptying the attribute", seconds_max=seconds_max
+    )
 
 
 def _begin_again() -> None:

@@ -11,7 +11,6 @@ award are left out: their first one reports their level.
 
 import logging
 import math
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -23,7 +22,7 @@ from django.utils import timezone
 
 from core.json import encode_text
 from core.models import ConfigurationStatus
-from engine.holding import BACKGROUND_LOCK_MS_MAX, HeldUpError, held_up
+from engine.holding import NEXT_USERS, held_up, work_off
 from engine.pipeline import Clock
 from engine.tick_messages import MESSAGE_ID, WRITE_MESSAGES, id_head
 from levels.models import LevelNotice
@@ -37,15 +36,6 @@ logger = logging.getLogger(__name__)
 
 CHUNK: Final = 500
 _NO_END: Final = 2**63 - 1
-
-# The same statement says how long to wait for the lock of each of them: another one would be a round trip.
-_WINDOW: Final = f"""
-SELECT max(external_id), count(*), set_config('lock_timeout', '{BACKGROUND_LOCK_MS_MAX}', true) FROM (
-    SELECT external_id FROM users_enduser
-    WHERE external_id > %(after)s AND (%(until)s::text IS NULL OR external_id <= %(until)s::text)
-    ORDER BY external_id LIMIT %(size)s
-) AS w
-"""
 
 # In the same order, and as strongly, as the pipeline locks users (users.store.LOCK).
 _LOCK: Final = """
@@ -120,21 +110,12 @@ def tell_levels(
     Several workers share the work by notice. After `seconds_max` the rest is left to the next call, and so is a notice
     that has come to a user whom other work holds locked.
     """
-    told, begun_s = 0, time.monotonic()
     waiting = LevelNotice.objects.filter(finished__isnull=True)
     if created_before is not None:
         waiting = waiting.filter(created__lt=created_before)
-    while time.monotonic() < begun_s + seconds_max:
-        try:
-            count = _next_chunk(waiting, clock, chunk)
-        except HeldUpError as error:
-            logger.info("The level notice %s waits for a user whom other work holds locked.", error.work_id)
-            waiting = waiting.exclude(id=error.work_id)
-            continue
-        if count is None:
-            break
-        told += count
-    return told
+    return work_off(
+        waiting, lambda rows: _next_chunk(rows, clock, chunk), what="The level notice", seconds_max=seconds_max
+    )
 
 
 @transaction.atomic
@@ -148,7 +129,7 @@ def _next_chunk(waiting: QuerySet[LevelNotice], clock: Clock, size: int) -> int 
         return 0
     among: dict[str, Any] = {"after": notice.last_user, "until": notice.until_user, "size": size}
     with connection.cursor() as cursor:
-        cursor.execute(_WINDOW, among)
+        cursor.execute(NEXT_USERS, among)
         upto, count, _ = cursor.fetchone()
         told = _tell(cursor, notice, among | {"upto": upto}, clock) if count else 0
     LevelNotice.objects.filter(id=notice.id).update(

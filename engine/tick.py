@@ -36,7 +36,7 @@ from django.utils import timezone
 
 from core.json import encode_text
 from engine import tick_messages
-from engine.holding import BACKGROUND_LOCK_MS_MAX, HeldUpError, held_up
+from engine.holding import NEXT_USERS, HeldUpError, held_up
 from engine.rule_book import REVISION
 from points.rules import MULTIPLIER_SCALE, POINTS_LIMIT, STRICTEST
 from points.store import COUNTS_FROM
@@ -107,16 +107,6 @@ FOR UPDATE OF k SKIP LOCKED
 """
 
 _DROP: Final = "UPDATE points_timetick SET finished = %s WHERE id = %s"
-
-# The next users whether they match or not, so that a chunk's work has a bound however few do. The same statement says
-# how long to wait for the lock of each of them: another one would be a round trip.
-_WINDOW: Final = f"""
-SELECT max(external_id), count(*), set_config('lock_timeout', '{BACKGROUND_LOCK_MS_MAX}', true) FROM (
-    SELECT external_id FROM users_enduser
-    WHERE external_id > %(after)s AND (%(barrier)s::text IS NULL OR external_id <= %(barrier)s::text)
-    ORDER BY external_id LIMIT %(size)s
-) AS w
-"""
 
 # In the same order, and as strongly, as the pipeline locks users (users.store.LOCK). A row that had to be waited for is
 # tested once more as it is then. The ids come back as one text, for the next statement: by then others may match as
@@ -345,7 +335,8 @@ def _pay_chunk(size: int, clock: Clock, waiting: Sequence[str] = ()) -> int | No
 
 def _next_window(cursor: CursorWrapper, tick: _Tick, size: int) -> tuple[str, bool]:
     """Return up to whom the next `size` users go, and whether they are the last of the tick."""
-    cursor.execute(_WINDOW, {"after": tick.last_user, "barrier": tick.barrier, "size": size})
+    # Whether they match or not, so that a chunk's work has a bound however few do.
+    cursor.execute(NEXT_USERS, {"after": tick.last_user, "until": tick.barrier, "size": size})
     upto, count, _ = cursor.fetchone()
     if count < size and tick.barrier is not None:
         return tick.barrier, False
