@@ -37,7 +37,7 @@ def _path_as_sent(request: HttpRequest) -> bytes:
 
 
 def _kept_path(request: HttpRequest) -> bytes | None:
-    """Return the path as it was sent, None where the server did not keep it."""
+    """Return the path as it was sent, None if the server did not keep it."""
     raw = bytes(request.META.get("asgi.scope", {}).get("raw_path", b""))
     if raw:
         return raw

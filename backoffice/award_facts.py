@@ -78,7 +78,7 @@ def _of_cause(award: PointsAward, rule: PastRule) -> AwardFacts:
 
 
 def _edited_since(rule: PastRule) -> PointsTrigger | None:
-    """Return the trigger as it is, None where it says the same as then: whether it still pays does not matter."""
+    """Return the trigger as it is, None if it says the same as when it paid: whether it still pays does not matter."""
     today = load_trigger(rule.trigger.id)
     same_rule = _said_by(today) == _said_by(rule.trigger)
     return None if same_rule and today.system.max_points == rule.trigger.system.max_points else today

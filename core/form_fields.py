@@ -114,5 +114,5 @@ FIELD_OF_COLUMN: Final[Mapping[Any, type[forms.Field]]] = {
 
 
 def field_class_of(column: Any) -> type[forms.Field] | None:
-    """Return the class of the form's field for a column, None where Django's own is right."""
+    """Return the class of the form's field for a column, None if Django's own is right."""
     return next((FIELD_OF_COLUMN[base] for base in type(column).__mro__ if base in FIELD_OF_COLUMN), None)

@@ -89,7 +89,7 @@ def _terms_of_operator(path: str, headers: Headers) -> Terms:
 
 
 def _operator(cookies: str) -> User | None:
-    """Return who is logged in by these cookies, None where nobody is."""
+    """Return who is logged in by these cookies, None if nobody is."""
     try:
         session_key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:

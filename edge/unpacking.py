@@ -18,7 +18,7 @@ MEMBERS_MAX: Final = 1_000
 
 
 def unpacker(encoding: bytes | None) -> Unpack | None:
-    """Return what turns the parts of a body, and whether each is the last, into plain parts; None where they are plain.
+    """Return what turns the parts of a body, and whether each is the last, into plain parts; None if they are plain.
 
     Raises ApiError where the `Content-Encoding` is none that is read here, and later where a part is damaged.
     """

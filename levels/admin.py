@@ -181,7 +181,7 @@ class LevelAdmin(BadgedAdmin):
         self._restore(request, list(rows.filter(status=ConfigurationStatus.ARCHIVED).select_related("system")))
 
     def _ask(self, request: HttpRequest, levels: list[Level], title: str, submit: str) -> HttpResponse | None:
-        """Return the page that says whose level changes; None where nobody's does, or once it was confirmed."""
+        """Return the page that says whose level changes; None if nobody's does, or once it was confirmed."""
         changes = changes_without(levels)
         if not changes.users:
             return None

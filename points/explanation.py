@@ -51,7 +51,7 @@ class Crossing:
 class Facts:
     """What is stored of an award, and its rule as it was.
 
-    `points` is what the trigger paid each time, or what an operator asked for; None where nobody kept it. `times` is
+    `points` is what the trigger paid each time, or what an operator asked for; None if nobody kept it. `times` is
     how often it fired by its threshold, 0 where the rule is doubtful and would not have. `trigger_doubtful` and
     `system_doubtful` are whether the history does not say for sure what they were.
     """
@@ -88,7 +88,7 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The award's sum, None where it cannot be told; `known` is what the rule as it is known would have awarded."""
+    """The award's sum, None if it cannot be told; `known` is what the rule as it is known would have awarded."""
 
     basis: Basis
     sum: Sum | None

@@ -110,7 +110,7 @@ def _literal(host: str) -> str | None:
 
 
 # A table of our own: which addresses `ipaddress` calls global depends on the version of Python.
-# IANA's special-purpose registries, but for what they say is globally reachable.
+# IANA's special-purpose registries, except what they say is globally reachable.
 _NOT_PUBLIC_V4: Final = tuple(
     ipaddress.IPv4Network(network)
     for network in (

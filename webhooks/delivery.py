@@ -121,7 +121,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a try; `status_code` is None where no answer came, and `error` says why.
+    """What came of a try; `status_code` is None if no answer came, and `error` says why.
 
     `pause` is for how long the answer asked that nothing is sent to the endpoint.
     """

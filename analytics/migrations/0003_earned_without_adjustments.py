@@ -9,7 +9,7 @@ from django.db import migrations
 PLACE = "rpad(left({0}::text, 2), length({0}::text), '0')::bigint"
 
 STATEMENTS = (
-    # Nobody rolls up meanwhile.
+    # Nobody rolls up in the meantime.
     "SELECT pg_advisory_xact_lock(hashtext('analytics_roll_up'))",
     """
     UPDATE analytics_ledgermark m

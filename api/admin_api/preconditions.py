@@ -103,7 +103,7 @@ class Precondition:
 
 
 def _seen(header: str | None) -> _Seen | None:
-    """Return what the header says was seen; None where anything goes. Raises ApiError.
+    """Return what the header says was seen; None if anything goes. Raises ApiError.
 
     Of several ETags only what is older than each of them was surely seen; a later row has to be one that they name.
     """
